@@ -1,0 +1,50 @@
+/*
+ * buf.c - bytes that come from outside land here, so a buffer never grows
+ * past its cap, and never reads uninitialised: data[size] is always '\0'.
+ */
+#include "buf.h"
+
+#include <string.h>
+
+void b24__buf_init(b24_buf *buf, const b24_alloc *alloc, size_t cap) {
+  memset(buf, 0, sizeof *buf);
+  buf->alloc = alloc;
+  buf->cap = cap;
+}
+
+b24_kind b24__buf_append(b24_buf *buf, const void *bytes, size_t size) {
+  if (size > buf->cap || buf->size > buf->cap - size) return B24_PROTOCOL;
+  if (buf->size + size + 1 > buf->capacity) {
+    size_t wanted = buf->capacity == 0 ? 256 : buf->capacity;
+    char *grown;
+    while (wanted < buf->size + size + 1) wanted += wanted / 2 + 1;
+    grown = b24__realloc(buf->alloc, buf->data, buf->capacity, wanted);
+    if (grown == NULL) return B24_NOMEM;
+    buf->data = grown;
+    buf->capacity = wanted;
+  }
+  if (size > 0) memcpy(buf->data + buf->size, bytes, size);
+  buf->size += size;
+  buf->data[buf->size] = '\0';
+  return B24_OK;
+}
+
+b24_kind b24__buf_puts(b24_buf *buf, const char *text) {
+  return b24__buf_append(buf, text, strlen(text));
+}
+
+void b24__buf_clear(b24_buf *buf) {
+  buf->size = 0;
+  if (buf->data != NULL) buf->data[0] = '\0';
+}
+
+const char *b24__buf_str(const b24_buf *buf) {
+  return buf->data == NULL ? "" : buf->data;
+}
+
+void b24__buf_dispose(b24_buf *buf) {
+  b24__free(buf->alloc, buf->data, buf->capacity);
+  buf->data = NULL;
+  buf->size = 0;
+  buf->capacity = 0;
+}

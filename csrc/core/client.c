@@ -1,0 +1,211 @@
+/*
+ * client.c - one portal: its credentials, its transport, and the requests on
+ * their way. The one wait primitive is b24_client_step: it waits for the
+ * earliest of the transport, a request's turn, a deadline and the caller.
+ *
+ * Invariant: every request in the list is in exactly one state, and only
+ * running ones are known to the transport.
+ */
+#include "client.h"
+
+#include "clock.h"
+#include "error.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DEFAULT_MAX_ANSWER ((size_t)256 * 1024 * 1024)
+
+void b24_options_init(b24_options *options) {
+  memset(options, 0, sizeof *options);
+  options->max_connections = 6;
+  options->retries = 5;
+  options->timeout_ms = 70000;
+  options->connect_timeout_ms = 10000;
+  options->wait_max_ms = 660000;
+  options->max_answer_bytes = DEFAULT_MAX_ANSWER;
+}
+
+int64_t b24__client_now(const b24_client *client) {
+  return client->clock.mono_ms(client->clock.ud);
+}
+
+int64_t b24__client_unix(const b24_client *client) {
+  return client->clock.unix_ms(client->clock.ud);
+}
+
+/* xorshift64*: jitter needs spread, not secrecy. */
+double b24__client_random(b24_client *client) {
+  uint64_t x = client->random;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  client->random = x;
+  return (double)((x * 2685821657736338717ull) >> 11) / 9007199254740992.0;
+}
+
+/* ---- making and closing ------------------------------------------------ */
+
+b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
+                              b24_transport transport, b24_error *err) {
+  const b24_alloc *alloc =
+      options->alloc != NULL ? options->alloc : b24__alloc_default();
+  b24_client *c = b24__alloc(alloc, sizeof *c);
+  b24_kind kind;
+  *out = NULL;
+  if (c == NULL) {
+    if (transport.self != NULL) transport.close(transport.self);
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
+  }
+  c->alloc = *alloc;
+  c->clock = options->clock != NULL ? *options->clock : *b24__clock_default();
+  c->options = *options;
+  c->transport = transport;
+  kind = b24__auth_init(&c->auth, &c->alloc, options, err);
+  c->random = options->seed != 0
+                  ? options->seed
+                  : ((uint64_t)b24__client_unix(c) << 20) ^
+                        (uint64_t)(uintptr_t)c;
+  if (c->random == 0) c->random = 1;
+  c->options.webhook = c->options.domain = c->options.access_token = NULL;
+  c->options.user_agent = c->options.ca_file = c->options.proxy = NULL;
+  if (kind != B24_OK) {
+    b24_client_free(c);
+    return kind;
+  }
+  *out = c;
+  return B24_OK;
+}
+
+/* "product bitrix24-lua/VERSION": the platform asks for name/version
+ * (settings/how-to-call-rest-api/general-principles). */
+static void write_agent(char *out, size_t size, const char *product) {
+  (void)snprintf(out, size, "%s%sbitrix24-lua/%s",
+                 product == NULL ? "" : product, product == NULL ? "" : " ",
+                 B24_VERSION);
+}
+
+b24_kind b24_client_new(b24_client **out, const b24_options *options,
+                        b24_error *err) {
+  b24_transport none = {0};
+  b24_curl_options curl = {0};
+  char agent[256];
+  b24_client *c;
+  b24_kind kind = b24__client_new_over(&c, options, none, err);
+  *out = NULL;
+  if (kind != B24_OK) return kind;
+  write_agent(agent, sizeof agent, options->user_agent);
+  curl.user_agent = agent;
+  curl.ca_file = options->ca_file;
+  curl.proxy = options->proxy;
+  curl.no_proxy = b24__address_is_loopback(c->auth.address.host);
+  curl.allow_http = curl.no_proxy;
+  curl.insecure = options->insecure;
+  curl.connect_timeout_ms = options->connect_timeout_ms;
+  kind = b24__transport_curl_new(&c->transport, &c->alloc, &curl, err);
+  if (kind != B24_OK) {
+    b24_client_free(c);
+    return kind;
+  }
+  *out = c;
+  return B24_OK;
+}
+
+void b24_client_free(b24_client *client) {
+  b24_alloc alloc;
+  b24_request *r;
+  b24_request *next;
+  if (client == NULL) return;
+  for (r = client->first; r != NULL; r = next) {
+    next = r->next;
+    if (r->state != B24_SETTLED)
+      b24__request_abort(r, B24_OUTCOME_CANCELLED, "the portal was closed");
+    r->client = NULL;
+    r->previous = r->next = NULL;
+  }
+  if (client->transport.self != NULL)
+    client->transport.close(client->transport.self);
+  b24__auth_dispose(&client->auth);
+  alloc = client->alloc;
+  b24__free(&alloc, client, sizeof *client);
+}
+
+const char *b24_client_origin(const b24_client *client) {
+  return client->auth.origin;
+}
+
+size_t b24_client_pending(const b24_client *client) { return client->pending; }
+
+size_t b24_client_redact(char *buffer, size_t size, b24_client *client,
+                         const char *text, size_t length) {
+  b24_buf clean;
+  size_t written = 0;
+  if (size == 0) return 0;
+  buffer[0] = '\0';
+  b24__buf_init(&clean, &client->alloc, SIZE_MAX / 2);
+  if (b24__auth_redact(&clean, &client->auth, text, length) == B24_OK) {
+    written = clean.size < size - 1 ? clean.size : size - 1;
+    memcpy(buffer, b24__buf_str(&clean), written);
+    buffer[written] = '\0';
+  }
+  b24__buf_dispose(&clean);
+  return written;
+}
+
+/* ---- stepping ---------------------------------------------------------- */
+
+/* Start what is due, in order of submission; returns when to look again. */
+static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
+  int64_t wake = until;
+  for (b24_request *r = c->first; r != NULL; r = r->next) {
+    if (r->state != B24_QUEUED) continue;
+    if (r->deadline_ms >= 0 && now >= r->deadline_ms) {
+      b24__request_abort(r, r->maybe_ran ? B24_OUTCOME_LOST
+                                         : B24_OUTCOME_NOT_CONNECTED,
+                         "the call's timeout has passed");
+      continue;
+    }
+    if (r->not_before_ms > now) {
+      if (r->not_before_ms < wake) wake = r->not_before_ms;
+    } else if (c->running < c->options.max_connections) {
+      b24__request_start(r, now);
+    }
+    if (r->state == B24_QUEUED && r->deadline_ms >= 0 &&
+        r->deadline_ms < wake)
+      wake = r->deadline_ms;
+  }
+  return wake;
+}
+
+/* The first request whose attempt ended, handed out; NULL = none. */
+static b24_request *deliver(b24_client *c) {
+  int64_t now = b24__client_now(c);
+  for (b24_request *r = c->first; r != NULL; r = r->next) {
+    if (r->state == B24_RUNNING && r->exchange.done)
+      b24__request_ended(r, now);
+    if (r->state != B24_ENDED) continue;
+    r->state = B24_DELIVERED;
+    return r;
+  }
+  return NULL;
+}
+
+b24_kind b24_client_step(b24_request **out, b24_client *client,
+                         int64_t timeout_ms, b24_error *err) {
+  int64_t now = b24__client_now(client);
+  int64_t until = timeout_ms > 0 ? now + timeout_ms : now;
+  int waited = 0;
+  *out = NULL;
+  for (;;) {
+    int64_t wake = start_due(client, now, until);
+    b24_kind kind;
+    *out = deliver(client);
+    if (*out != NULL || client->pending == 0) return B24_OK;
+    if (waited && now >= until) return B24_OK;
+    kind = client->transport.wait(client->transport.self,
+                                  wake > now ? wake - now : 0, err);
+    if (kind != B24_OK) return kind;
+    waited = 1;
+    now = b24__client_now(client);
+  }
+}

@@ -1,0 +1,73 @@
+/* client.h - what client.c and request.c share. */
+#ifndef B24_CORE_CLIENT_H
+#define B24_CORE_CLIENT_H
+
+#include "auth.h"
+#include "transport.h"
+
+typedef enum b24_request_state {
+  B24_QUEUED,    /* waits for its turn */
+  B24_RUNNING,   /* on its way */
+  B24_ENDED,     /* an attempt ended, not yet handed out */
+  B24_DELIVERED, /* handed out, waits to be settled */
+  B24_SETTLED    /* final */
+} b24_request_state;
+
+struct b24_request {
+  b24_alloc alloc;    /* a copy: the request may outlive its client */
+  b24_client *client; /* NULL once the client is gone */
+  b24_request *previous, *next; /* the client's list, in order of submission */
+  b24_request_state state;
+  char *method;
+  char *body;
+  size_t body_size;
+  char *idempotency_header;
+  char *url; /* a download's link */
+  int version;
+  int harmless;
+  int attempts;
+  int maybe_ran;
+  int64_t not_before_ms; /* monotonic */
+  int64_t deadline_ms;   /* monotonic, -1 = none */
+  int64_t began_ms;      /* of the running or last attempt */
+  int64_t elapsed_ms;
+  b24_signed credentials;
+  b24_exchange exchange;
+};
+
+struct b24_client {
+  b24_alloc alloc;
+  b24_clock clock;
+  b24_options options; /* numbers only: strings live in auth/transport */
+  b24_auth auth;
+  b24_transport transport;
+  b24_request *first, *last;
+  size_t pending; /* queued or running */
+  int running;
+  uint64_t random; /* state of the jitter's generator */
+};
+
+/* Make a client over a transport of the caller's (tests); it is closed with
+ * the client, and also when this fails. */
+b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
+                              b24_transport transport, b24_error *err);
+
+/* The clock. */
+int64_t b24__client_now(const b24_client *client);
+int64_t b24__client_unix(const b24_client *client);
+
+/* A number in [0, 1). */
+double b24__client_random(b24_client *client);
+
+/* Begin the next attempt of a queued request. On failure the request is
+ * ended with that outcome. */
+void b24__request_start(b24_request *request, int64_t now_ms);
+
+/* Take note that the running attempt is over. */
+void b24__request_ended(b24_request *request, int64_t now_ms);
+
+/* End a request without an answer: cancelled, out of time. */
+void b24__request_abort(b24_request *request, b24_outcome outcome,
+                        const char *message);
+
+#endif

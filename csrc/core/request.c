@@ -1,0 +1,298 @@
+/*
+ * request.c - one call through all its attempts: queued, running, ended,
+ * delivered, and then settled or queued again.
+ *
+ * Invariants: a request owns a copy of everything it was given; address and
+ * token are written when an attempt starts, so that a repeated attempt uses
+ * a renewed token; a request can be freed in every state, before or after
+ * its client.
+ */
+#include "client.h"
+#include "error.h"
+#include "retry.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SIGNED_CAP ((size_t)1024 * 1024 * 1024)
+
+/* ---- the client's list ------------------------------------------------- */
+
+static void link_last(b24_client *c, b24_request *r) {
+  r->previous = c->last;
+  if (c->last != NULL)
+    c->last->next = r;
+  else
+    c->first = r;
+  c->last = r;
+}
+
+static void unlink_from(b24_client *c, b24_request *r) {
+  if (r->previous != NULL)
+    r->previous->next = r->next;
+  else
+    c->first = r->next;
+  if (r->next != NULL)
+    r->next->previous = r->previous;
+  else
+    c->last = r->previous;
+  r->previous = r->next = NULL;
+}
+
+/* Take the running attempt back from the transport. */
+static void stop_running(b24_request *r) {
+  b24_client *c = r->client;
+  if (r->state != B24_RUNNING) return;
+  c->transport.cancel(c->transport.self, &r->exchange);
+  c->running--;
+}
+
+static void leave_pending(b24_request *r, b24_request_state state) {
+  if (r->state == B24_QUEUED || r->state == B24_RUNNING) r->client->pending--;
+  r->state = state;
+}
+
+/* ---- making ------------------------------------------------------------ */
+
+static int copy_call(b24_request *r, const b24_call *call) {
+  const b24_alloc *a = &r->alloc;
+  r->method = b24__strndup(a, call->method, strlen(call->method));
+  if (r->method == NULL) return 0;
+  if (call->url != NULL) {
+    r->url = b24__strndup(a, call->url, strlen(call->url));
+    return r->url != NULL;
+  }
+  r->body = b24__strndup(a, call->body, call->body_size);
+  r->body_size = call->body_size;
+  if (r->body == NULL) return 0;
+  if (call->idempotency_key != NULL) {
+    static const char name[] = "Idempotency-Key: ";
+    b24_buf header;
+    b24__buf_init(&header, a, 512);
+    if (b24__buf_puts(&header, name) != B24_OK ||
+        b24__buf_puts(&header, call->idempotency_key) != B24_OK) {
+      b24__buf_dispose(&header);
+      return 0;
+    }
+    r->idempotency_header = b24__strndup(a, header.data, header.size);
+    b24__buf_dispose(&header);
+    return r->idempotency_header != NULL;
+  }
+  return 1;
+}
+
+/* A header value cannot hold line breaks: 1-255 printable ASCII characters
+ * (REST 3.0, Idempotency-Key). */
+static int key_is_printable(const char *key) {
+  size_t length = strlen(key);
+  if (length == 0 || length > 255) return 0;
+  for (size_t i = 0; i < length; i++)
+    if (key[i] < 0x20 || key[i] > 0x7e) return 0;
+  return 1;
+}
+
+static b24_kind check_call(const b24_client *client, const b24_call *call,
+                           b24_error *err) {
+  if (call->url != NULL)
+    return b24__address_check_link(call->url, client->options.insecure, err);
+  if (call->idempotency_key != NULL &&
+      !key_is_printable(call->idempotency_key))
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "an idempotency key is 1 to 255 printable ASCII "
+                     "characters");
+  return b24__address_check_method(call->method, strlen(call->method), err);
+}
+
+b24_kind b24_client_submit(b24_request **out, b24_client *client,
+                           const b24_call *call, b24_error *err) {
+  b24_request *r;
+  int64_t now = b24__client_now(client);
+  b24_kind kind = check_call(client, call, err);
+  *out = NULL;
+  if (kind != B24_OK) return kind;
+  r = b24__alloc(&client->alloc, sizeof *r);
+  if (r == NULL)
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
+  r->alloc = client->alloc;
+  b24__buf_init(&r->credentials.url, &r->alloc, SIGNED_CAP);
+  b24__buf_init(&r->credentials.body, &r->alloc, SIGNED_CAP);
+  b24__buf_init(&r->credentials.header, &r->alloc, SIGNED_CAP);
+  b24__buf_init(&r->exchange.answer, &r->alloc,
+                client->options.max_answer_bytes);
+  r->state = B24_SETTLED;
+  if (!copy_call(r, call)) {
+    b24_request_free(r);
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
+  }
+  r->client = client;
+  r->version = call->version;
+  r->harmless = call->harmless;
+  r->exchange.sink = call->sink;
+  r->not_before_ms = now;
+  r->deadline_ms = call->timeout_ms > 0 ? now + call->timeout_ms : -1;
+  r->state = B24_QUEUED;
+  link_last(client, r);
+  client->pending++;
+  *out = r;
+  return B24_OK;
+}
+
+void b24_request_free(b24_request *r) {
+  b24_alloc alloc;
+  if (r == NULL) return;
+  if (r->client != NULL) {
+    stop_running(r);
+    leave_pending(r, B24_SETTLED);
+    unlink_from(r->client, r);
+  }
+  alloc = r->alloc;
+  b24__strfree(&alloc, r->method);
+  if (r->body != NULL) b24__free(&alloc, r->body, r->body_size + 1);
+  b24__strfree(&alloc, r->idempotency_header);
+  b24__strfree(&alloc, r->url);
+  b24__buf_dispose(&r->credentials.url);
+  b24__buf_dispose(&r->credentials.body);
+  b24__buf_dispose(&r->credentials.header);
+  b24__buf_dispose(&r->exchange.answer);
+  b24__free(&alloc, r, sizeof *r);
+}
+
+/* ---- attempts ---------------------------------------------------------- */
+
+static void fill_exchange(b24_request *r, int64_t now) {
+  b24_exchange *x = &r->exchange;
+  const b24_client *c = r->client;
+  int64_t left = r->deadline_ms >= 0 ? r->deadline_ms - now : INT64_MAX;
+  int count = 0;
+  memset(x->headers, 0, sizeof x->headers);
+  x->timeout_ms = c->options.timeout_ms;
+  if (left < x->timeout_ms) x->timeout_ms = left;
+  x->may_repeat = r->harmless;
+  if (r->url != NULL) {
+    /* signed links want the headers of a browser's GET
+     * (settings/how-to-call-rest-api/general-principles) */
+    x->url = r->url;
+    x->follow = 1;
+    x->headers[count++] = "Accept: */*";
+    x->headers[count++] = "Accept-Language: en";
+    x->headers[count++] = b24__buf_str(&r->credentials.header);
+    return;
+  }
+  x->url = b24__buf_str(&r->credentials.url);
+  if (r->credentials.body.size > 0) {
+    x->body = b24__buf_str(&r->credentials.body);
+    x->body_size = r->credentials.body.size;
+  } else {
+    x->body = r->body;
+    x->body_size = r->body_size;
+  }
+  x->headers[count++] = "Content-Type: application/json";
+  x->headers[count++] = "Accept: application/json";
+  if (r->credentials.header.size > 0)
+    x->headers[count++] = b24__buf_str(&r->credentials.header);
+  if (r->idempotency_header != NULL)
+    x->headers[count++] = r->idempotency_header;
+}
+
+static b24_kind sign(b24_request *r, b24_error *err) {
+  b24_client *c = r->client;
+  if (r->url == NULL)
+    return b24__auth_sign(&r->credentials, &c->auth, r->method, r->version,
+                          r->body, r->body_size, err);
+  b24__buf_clear(&r->credentials.header);
+  if (b24__buf_puts(&r->credentials.header, "Referer: ") != B24_OK ||
+      b24__buf_puts(&r->credentials.header, c->auth.origin) != B24_OK ||
+      b24__buf_puts(&r->credentials.header, "/") != B24_OK)
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
+  return B24_OK;
+}
+
+void b24__request_start(b24_request *r, int64_t now_ms) {
+  b24_client *c = r->client;
+  b24_error err;
+  b24_kind kind;
+  r->attempts++;
+  r->began_ms = now_ms;
+  b24__error_clear(&err);
+  kind = sign(r, &err);
+  if (kind == B24_OK) {
+    fill_exchange(r, now_ms);
+    kind = c->transport.start(c->transport.self, &r->exchange, &err);
+  }
+  if (kind == B24_OK) {
+    r->state = B24_RUNNING;
+    c->running++;
+    return;
+  }
+  b24__request_abort(
+      r, kind == B24_CONFIG ? B24_OUTCOME_SINK : B24_OUTCOME_NOMEM,
+      err.message);
+}
+
+void b24__request_ended(b24_request *r, int64_t now_ms) {
+  r->client->running--;
+  r->elapsed_ms = now_ms - r->began_ms;
+  leave_pending(r, B24_ENDED);
+}
+
+void b24__request_abort(b24_request *r, b24_outcome outcome,
+                        const char *message) {
+  stop_running(r);
+  b24__buf_clear(&r->exchange.answer);
+  r->exchange.outcome = outcome;
+  r->exchange.status = 0;
+  r->exchange.retry_after_ms = -1;
+  (void)snprintf(r->exchange.message, sizeof r->exchange.message, "%s",
+                 message);
+  leave_pending(r, B24_ENDED);
+}
+
+void b24_request_answer(b24_answer *out, const b24_request *r) {
+  const b24_exchange *x = &r->exchange;
+  memset(out, 0, sizeof *out);
+  out->outcome = x->outcome;
+  out->status = x->status;
+  out->body = b24__buf_str(&x->answer);
+  out->body_size = x->answer.size;
+  out->content_type = x->content_type;
+  out->location = x->location;
+  out->message = x->message;
+  out->attempts = r->attempts;
+  out->elapsed_ms = r->elapsed_ms;
+}
+
+void b24_request_settle(b24_request *r, const b24_facts *facts,
+                        b24_verdict *out) {
+  b24_attempt a = {0};
+  b24_client *c = r->client;
+  int64_t now = c != NULL ? b24__client_now(c) : 0;
+  a.outcome = r->exchange.outcome;
+  a.status = r->exchange.status;
+  a.retry_after_ms = r->exchange.retry_after_ms;
+  a.decoded = facts->decoded;
+  a.code = facts->code;
+  a.attempts = r->attempts;
+  a.harmless = r->harmless;
+  a.maybe_ran = r->maybe_ran;
+  a.reset_in_ms = -1;
+  a.left_ms = r->deadline_ms >= 0 ? r->deadline_ms - now : -1;
+  if (r->deadline_ms >= 0 && a.left_ms < 0) a.left_ms = 0;
+  if (c != NULL) {
+    a.retries = c->options.retries;
+    a.wait_max_ms = c->options.wait_max_ms;
+    a.random = b24__client_random(c);
+    if (facts->operating_reset_at_ms > 0) {
+      a.reset_in_ms = facts->operating_reset_at_ms - b24__client_unix(c);
+      if (a.reset_in_ms < 0) a.reset_in_ms = 0;
+    }
+  }
+  b24__retry_decide(out, &a);
+  if (out->sent == B24_SENT_UNKNOWN) r->maybe_ran = 1;
+  if (out->action == B24_RETRY && c != NULL) {
+    r->not_before_ms = now + out->wait_ms;
+    r->state = B24_QUEUED;
+    c->pending++;
+  } else if (out->action != B24_REFRESH) {
+    r->state = B24_SETTLED;
+  }
+}

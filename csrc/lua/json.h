@@ -1,0 +1,52 @@
+/*
+ * json.h - what the files of core.json share: bytes on their way out. The
+ * memory is a userdata on the Lua stack, so that an error of Lua frees it.
+ */
+#ifndef LB24_JSON_H
+#define LB24_JSON_H
+
+#include "lb24.h"
+
+typedef struct lb24_out {
+  lua_State *L;
+  int box; /* stack index of the userdata that holds `data` */
+  char *data;
+  size_t size;
+  size_t capacity;
+} lb24_out;
+
+/* An empty buffer; its box is pushed [-0, +1] and must stay where it is. */
+void lb24_out_init(lb24_out *out, lua_State *L);
+
+/* Room for `size` more bytes, to be written and then added to out->size.
+ * Raises when memory runs out; needs one free stack slot. */
+char *lb24_out_room(lb24_out *out, size_t size);
+
+void lb24_out_add(lb24_out *out, const char *bytes, size_t size);
+void lb24_out_byte(lb24_out *out, char byte);
+
+/* Write a JSON string; 0 when the bytes are not UTF-8. */
+int lb24_out_string(lb24_out *out, const char *bytes, size_t size);
+
+void lb24_out_integer(lb24_out *out, lua_Integer value);
+
+/* Write a finite float so that it reads back equal, and as a float. */
+void lb24_out_float(lb24_out *out, lua_Number value);
+
+/* What the catalogue says of a value. */
+typedef struct lb24_shape {
+  int array;    /* typed as an array */
+  int children; /* stack index of the shapes of its fields, 0 = none */
+  int is_root;  /* its fields are the parameters themselves */
+} lb24_shape;
+
+/* Find the shape of a field of `shape`, whose name is `name` and also at
+ * stack index `slot`. What child->children refers to is pushed [-0, +1]. */
+void lb24_shape_field(lua_State *L, lb24_shape *child,
+                      const lb24_shape *shape, int slot, const char *name,
+                      size_t size);
+
+/* encoder(kinds, read_file) -> encode: json_encode.c. */
+int lb24_json_encoder(lua_State *L);
+
+#endif

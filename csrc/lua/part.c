@@ -1,0 +1,80 @@
+/*
+ * part.c - the file a download is written to before it is whole. Invariant:
+ * the name that the script asked for appears complete or not at all, and a
+ * part that is not committed is removed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lb24.h"
+
+#define NAMES_TRIED 100
+
+static int part_restart(void *ud) {
+  lb24_part *part = ud;
+  part->bytes = 0;
+  if (part->file == NULL || fflush(part->file) != 0) return -1;
+  if (ftruncate(fileno(part->file), 0) != 0) return -1;
+  return fseek(part->file, 0, SEEK_SET);
+}
+
+static int part_write(void *ud, const void *bytes, size_t size) {
+  lb24_part *part = ud;
+  if (part->file == NULL || fwrite(bytes, 1, size, part->file) != size)
+    return -1;
+  part->bytes += (int64_t)size;
+  return 0;
+}
+
+int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {
+  int fd = -1;
+  for (int i = 0; i < NAMES_TRIED && fd < 0; i++) {
+    const char *name = lua_pushfstring(L, "%s.part%d", path, i);
+    fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd < 0) {
+      int code = errno;
+      if (code == EEXIST && i + 1 < NAMES_TRIED) {
+        lua_pop(L, 1);
+        continue;
+      }
+      lua_pushfstring(L, "cannot write beside %s: %s", path, strerror(code));
+      lua_remove(L, -2);
+      return 0;
+    }
+  }
+  part->name = (char *)(uintptr_t)lua_tostring(L, -1);
+  part->file = fdopen(fd, "wb");
+  if (part->file == NULL) {
+    int code = errno;
+    (void)close(fd);
+    (void)unlink(part->name);
+    lua_pushstring(L, strerror(code));
+    lua_remove(L, -2);
+    return 0;
+  }
+  part->bytes = 0;
+  part->sink.restart = part_restart;
+  part->sink.write = part_write;
+  part->sink.ud = part;
+  return 1;
+}
+
+const char *lb24_part_commit(lb24_part *part, const char *path) {
+  int failed;
+  if (part->file == NULL) return "the download is not open";
+  failed = fclose(part->file) != 0;
+  part->file = NULL;
+  if (!failed && rename(part->name, path) == 0) return NULL;
+  failed = errno;
+  (void)unlink(part->name);
+  return strerror(failed);
+}
+
+void lb24_part_discard(lb24_part *part) {
+  if (part->file == NULL) return;
+  (void)fclose(part->file);
+  part->file = NULL;
+  (void)unlink(part->name);
+}

@@ -1,0 +1,389 @@
+--- One portal as the module sees it: turns calls into requests of the core,
+-- decodes what comes back once, tells the core the facts and carries out its
+-- verdict. Everything that waits, waits here.
+
+local core = require "bitrix24.core"
+local catalogue = require "bitrix24.catalogue"
+local envelope = require "bitrix24.envelope"
+local errors = require "bitrix24.errors"
+local hints = require "bitrix24.hints"
+local json = require "bitrix24.json"
+local planner = require "bitrix24.planner"
+local tasks = require "bitrix24.tasks"
+local wire = require "bitrix24.wire"
+
+local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
+local tostring, type, warn = tostring, type, warn
+local open = io.open
+
+local _ENV = nil -- luacheck: ignore
+
+--- A step returns to Lua at least this often, so that a debug hook (Ctrl-C in
+-- lua5.4) is heard while a call waits.
+local SLICE_SECONDS = 0.25
+
+local CALL_OPTIONS = { timeout = true, idempotent = true, idempotency_key = true }
+
+---@class bitrix24.Client
+local Client = {}
+Client.__index = Client
+
+---@class bitrix24.Pending a call on its way
+---@field method string
+---@field done boolean
+
+local client = {}
+
+--- Open a client. No network traffic happens.
+---@param options table as options.read returns them
+---@return bitrix24.Client
+function client.new(options)
+  local self = setmetatable({
+    nulls = options.nulls or "drop",
+    strict = options.strict,
+    log = options.log,
+    token = options.access_token ~= nil,
+    batch = options.batch ~= false,
+    pending = {}, -- request → pending
+  }, Client)
+  self.planner, self.tasks = planner.new(self), tasks.new(self)
+  local handle, kind, message = core.client.new(options)
+  if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
+  self.core = handle
+  return self
+end
+
+--- Tell the log; a log that fails must not lose an answer.
+function Client:tell(event)
+  if not self.log then return end
+  local ok, fault = pcall(self.log, event)
+  if not ok then warn("bitrix24: the log function failed: ", tostring(fault)) end
+end
+
+--- Text without this client's secrets.
+function Client:clean(text)
+  return text and (self.core:redact(text) or "***")
+end
+
+function Client:check_open(method)
+  if self.core:is_closed() then
+    errors.config("the portal is closed", "connect again, or close it later", method)
+  end
+end
+
+--- A key that no other call of any process has (REST 3.0, Idempotency-Key).
+local function new_key()
+  local source = open("/dev/urandom", "rb")
+  local bytes = source and source:read(16)
+  if source then source:close() end
+  if not bytes or #bytes < 16 then return nil end
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function check_strict(method, row, params)
+  if not row then
+    errors.config("the catalogue does not know this method (strict)", hints.closest(method), method)
+  end
+  local missing = hints.missing(row, params)
+  if missing then errors.config(missing .. " (strict)", nil, method) end
+end
+
+local function check_call(method, params, opts)
+  if type(method) ~= "string" then
+    errors.config(("expected a method name, got %s"):format(type(method)))
+  end
+  if params ~= nil and type(params) ~= "table" then
+    errors.config(("parameters must be a table, got %s"):format(type(params)),
+      ("call it as %s{ name = value }"):format(method), method)
+  end
+  if opts == nil then return end
+  if type(opts) ~= "table" then
+    errors.config(("the call's options must be a table, got %s"):format(type(opts)), nil, method)
+  end
+  errors.check_options(opts, CALL_OPTIONS, method)
+  if opts.timeout ~= nil and not (type(opts.timeout) == "number" and opts.timeout > 0) then
+    errors.config("the call's option 'timeout' must be a positive number of seconds", nil, method)
+  end
+end
+
+--- Encode parameters as the catalogue types them.
+local function encode(method, row, params)
+  local shape = row and row.shape() or nil
+  if (params == nil or next(params) == nil) and not json.is_array(params)
+    and row and (row.positional or row.body_array) then
+    return "[]"
+  end
+  local body, path, message = json.encode(params or {}, shape, "params")
+  if not body then
+    errors.config(("%s %s"):format(path, message), nil, method)
+  end
+  return body
+end
+
+--- Start a call without waiting for it.
+---@param method string REST method name
+---@param version 2|3|nil nil = the catalogue decides
+---@param params table?
+---@param opts table? timeout (seconds for everything), idempotent, idempotency_key
+---@return bitrix24.Pending
+function Client:send(method, version, params, opts)
+  check_call(method, params, opts)
+  self:check_open(method)
+  opts = opts or {}
+  local row = catalogue.find(method, version)
+  version = version or (row and row.version) or 2
+  if self.strict then check_strict(method, row, params) end
+  local reads = row and not row.write
+  local key = version == 3 and (opts.idempotency_key or (row and row.write and new_key())) or nil
+  local pending = { method = method, version = version, row = row, params = params or {}, done = false }
+  local function call()
+    return {
+      method = method, version = version, body = encode(method, row, params),
+      harmless = opts.idempotent or reads or key ~= nil,
+      idempotency_key = key, timeout = opts.timeout,
+    }
+  end
+  self.tasks:own(pending)
+  if self.batch and self.tasks:collects() then
+    local lane = self.planner:lane(pending, opts)
+    if lane then
+      -- checked now, while the caller's line is known
+      pending.call = call
+      if self.planner:take(lane, pending) then return pending end
+    end
+  end
+  return self:submit(call(), pending)
+end
+
+--- Hand a call to the core.
+function Client:submit(call, pending)
+  local request, kind, message = self.core:submit(call)
+  if not request then
+    errors.raise { kind = kind, method = pending.method, message = self:clean(message), sent = false }
+  end
+  pending.request, pending.done = request, false
+  self.pending[request] = pending
+  self:tell { event = "send", method = pending.method, version = pending.version }
+  return pending
+end
+
+--- Drop a call that nobody waits for any more.
+---@param pending bitrix24.Pending
+function Client:cancel(pending)
+  if pending.done then return end
+  if pending.queued then self.planner:forget(pending) end
+  self:finish(pending, errors.new { kind = "cancelled", method = pending.method, message = "cancelled" })
+end
+
+--- The end of a call: nothing of it stays in the core.
+function Client:finish(pending, fault, result, response)
+  local request = pending.request
+  pending.done, pending.fault, pending.result, pending.response = true, fault, result, response
+  pending.request = nil
+  if request then
+    self.pending[request] = nil
+    request:drop()
+  end
+  self.tasks:release(pending)
+  if fault then self:tell { event = "error", method = pending.method, error = fault } end
+  if pending.on_done then pending.on_done() end
+end
+
+--- The structured error of one command of a batch.
+function Client:command_fault(pending, answer, shared)
+  local kind, sent, retryable = "protocol", answer.skipped and false or nil, false
+  if answer.code then
+    local harmless = pending.row ~= nil and not pending.row.write
+    kind, sent, retryable = core.client.judge(answer.code, harmless)
+  end
+  local response = shared.response
+  return self:fault(pending, answer, { kind = kind, sent = sent, retryable = retryable, reason = "" },
+    { status = response.status, location = "", message = "", attempts = response.attempts })
+end
+
+--- The structured error of a call that ended badly.
+function Client:fault(pending, answer, verdict, seen)
+  local code = answer and answer.code
+  local message, hint
+  if code then
+    message = answer.description or (code ~= "" and code) or "the portal gave no description"
+    hint = hints.for_code {
+      method = pending.method, version = pending.version, row = pending.row,
+      params = pending.params, code = code, status = seen.status, token = self.token,
+    }
+    if verdict.kind == "limit" and verdict.reason ~= "" then
+      message = ("%s (%s)"):format(message, verdict.reason)
+    end
+  elseif answer then
+    message = answer.message or verdict.reason
+    if seen.location ~= "" then
+      local origin = seen.location:match("^%a+://[^/]+") or "elsewhere"
+      hint = ("the portal answers from %s: use that address"):format(origin)
+    end
+  else
+    message = seen.message ~= "" and ("%s: %s"):format(verdict.reason, seen.message) or verdict.reason
+    if verdict.kind == "network" and verdict.sent == nil then
+      hint = "look whether it took effect before you repeat it, "
+        .. "or pass { idempotent = true } if a repeat is harmless"
+    elseif seen.outcome == "not_trusted" then
+      hint = "give the certificate authority's file as ca_file"
+    end
+  end
+  local validation = answer and answer.validation
+  for _, item in pairs(validation or {}) do
+    item.field, item.message = self:clean(item.field), self:clean(item.message)
+  end
+  return errors.new {
+    kind = verdict.kind, code = self:clean(code), message = self:clean(message), method = pending.method,
+    status = seen.status ~= 0 and seen.status or nil, attempts = seen.attempts,
+    retryable = verdict.retryable, sent = verdict.sent, validation = validation, hint = self:clean(hint),
+  }
+end
+
+--- What the answer of a download means: any 2xx is the file.
+local function read_link(status)
+  if status >= 200 and status < 300 then return { decoded = true } end
+  if status >= 500 then return { decoded = false, message = ("HTTP %d"):format(status) } end
+  return { decoded = true, code = tostring(status), description = "the link cannot be fetched" }
+end
+
+--- Give a complete download its name; the error when that fails.
+local function commit(pending)
+  local bytes, why = pending.request:commit(pending.path)
+  pending.bytes = bytes
+  return not bytes and errors.new {
+    kind = "config", method = pending.method, message = ("cannot write %s: %s"):format(pending.path, why),
+  } or nil
+end
+
+--- Look at the attempt that ended and carry out the core's verdict.
+function Client:settle(pending)
+  local request = pending.request
+  local outcome, status, body, content_type, location, message, attempts, seconds = request:answer()
+  local seen = {
+    outcome = outcome, status = status, location = location, message = message, attempts = attempts,
+  }
+  local answer
+  if outcome == "answer" then
+    answer = pending.path and read_link(status)
+      or envelope.read(body, status, content_type, pending.row, pending.nulls or self.nulls)
+  end
+  local action, kind, sent, retryable, wait, reason =
+    request:settle(answer ~= nil and answer.decoded, answer and answer.code, answer and answer.reset_at)
+  self:tell {
+    event = "answer", method = pending.method, version = pending.version, status = status,
+    attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome,
+  }
+  if action == "retry" then
+    self:tell { event = "retry", method = pending.method, attempt = attempts, wait = wait, reason = reason }
+  elseif action == "done" then
+    local unwritten = pending.path and commit(pending)
+    self:finish(pending, unwritten, answer.result, {
+      total = answer.total, next = answer.next, time = answer.time,
+      status = status, method = pending.method, attempts = attempts,
+    })
+  else
+    if kind == "nomem" then
+      self:finish(pending, "not enough memory")
+      return
+    end
+    local verdict = { kind = kind, sent = sent, retryable = retryable, reason = reason }
+    self:finish(pending, self:fault(pending, answer, verdict, seen))
+  end
+end
+
+--- Drive the client: at most one attempt is settled.
+---@param seconds number how long to wait at most
+function Client:step(seconds)
+  local request, kind, message = self.core:step(seconds)
+  if request then
+    self:settle(self.pending[request])
+  elseif kind then
+    errors.raise { kind = kind, message = self:clean(message) }
+  end
+end
+
+--- Wait until a call is done.
+---@param pending bitrix24.Pending
+---@return any result
+---@return table response
+function Client:wait(pending)
+  local task = self.tasks:current()
+  if task then
+    self.tasks:park(task, pending)
+  else
+    -- also where a coroutine cannot yield: what is queued must leave then
+    while not pending.done do
+      self.planner:flush(true)
+      self:step(SLICE_SECONDS)
+    end
+  end
+  if pending.fault ~= nil then error(pending.fault, 0) end
+  return pending.result, pending.response
+end
+
+--- Call and wait.
+---@return any result, table response
+function Client:call(method, version, params, opts)
+  return self:wait(self:send(method, version, params, opts))
+end
+
+--- Start a batch of calls that are made together on purpose (bulk lists).
+---@param calls { method: string, version: integer, row: table?, params: table, command: string }[]
+---@param halt boolean stop at the first command that fails
+---@return bitrix24.Pending
+function Client:send_batch(calls, halt)
+  self:check_open("batch")
+  local harmless = true
+  for _, call in ipairs(calls) do
+    call.command = call.command or wire.command(call)
+    harmless = harmless and call.row ~= nil and not call.row.write
+  end
+  local shared = { method = "batch", version = 2, done = false, nulls = "keep", commands = #calls }
+  self.tasks:own(shared)
+  local body = wire.body2(calls, halt)
+  return self:submit({ method = "batch", version = 2, harmless = harmless, body = body }, shared)
+end
+
+--- Wait for a batch; raises when the request as a whole failed.
+---@return bitrix24.Answer[] one outcome for every command, in order
+function Client:wait_batch(shared)
+  self:wait(shared)
+  return wire.read(shared, shared.commands, self.nulls)
+end
+
+--- Fetch a signed link into a file: written beside it, renamed when complete.
+---@param url string as the portal gave it; "/..." is relative to the portal
+---@param path string
+---@param opts { timeout: number? }?
+---@return string path, integer bytes
+function Client:download(url, path, opts)
+  if type(url) ~= "string" or type(path) ~= "string" or path == "" then
+    errors.config("download(url, path): both must be strings", nil, "download")
+  end
+  check_call("download", nil, opts)
+  self:check_open("download")
+  if url:sub(1, 1) == "/" and url:sub(2, 2) ~= "/" then url = self.core:origin() .. url end
+  local pending = self:submit(
+    { method = "download", url = url, path = path, timeout = opts and opts.timeout },
+    { method = "download", version = 2, params = {}, path = path })
+  self:wait(pending)
+  return path, pending.bytes
+end
+
+--- Close: what is in flight ends as `cancelled`. Idempotent.
+function Client:close()
+  if self.core:is_closed() then return end
+  self.core:close()
+  local open_calls = self.planner:drain()
+  for _, pending in pairs(self.pending) do open_calls[#open_calls + 1] = pending end
+  for _, pending in ipairs(open_calls) do
+    if not pending.done then
+      self:finish(pending, errors.new {
+        kind = "cancelled", method = pending.method, message = "the portal was closed",
+      })
+    end
+  end
+end
+
+return client

@@ -1,0 +1,78 @@
+--- Tables per domain: `portal.crm.item.list{…}`. The Lua path is the REST
+-- name, so the platform's own documentation applies. Nodes are made when they
+-- are touched and kept; nothing is paid for methods that are not used.
+
+local catalogue = require "bitrix24.catalogue"
+local errors = require "bitrix24.errors"
+
+local getmetatable, next, rawset, setmetatable = getmetatable, next, rawset, setmetatable
+local tostring, type = tostring, type
+
+local _ENV = nil -- luacheck: ignore
+
+-- Private keys: a table is never equal to a name that the platform may use.
+local PATH, ROOT = {}, {}
+
+local domain = {}
+
+--- What a node can do besides being called; a REST method of the same name
+-- below the node's path goes first (humanresources.node.count).
+local list_functions = {}
+
+---@class bitrix24.Node: table
+---@field each fun(self, params: table?, opts: table?) iterator of records
+---@field pages fun(self, params: table?, opts: table?) iterator of pages
+---@field all fun(self, params: table?, opts: table?): table every record
+---@field first fun(self, params: table?): any the first record, or nil
+---@field count fun(self, params: table?): integer how many records match
+local Node = { __name = "bitrix24.domain" }
+
+local function is_node(value)
+  return type(value) == "table" and getmetatable(value) == Node
+end
+
+for _, name in next, { "each", "pages", "all", "first", "count" } do
+  list_functions[name] = function(node, ...)
+    if not is_node(node) then
+      errors.config(("call it with a colon: METHOD:%s(params)"):format(name))
+    end
+    local root = node[ROOT]()
+    return root[name](root, node[PATH], ...)
+  end
+end
+
+function Node.__index(node, key)
+  if type(key) ~= "string" then return nil end
+  local path = node[PATH] .. "." .. key
+  local found = list_functions[key]
+  if not found or catalogue.is_method(path) or catalogue.has_prefix(path) then
+    found = domain.node(node[ROOT], path)
+  end
+  rawset(node, key, found)
+  return found
+end
+
+function Node.__call(node, params, opts)
+  if is_node(params) then
+    errors.config("call it with a dot, not a colon", ("write %s{ … }"):format(node[PATH]), node[PATH])
+  end
+  return node[ROOT]():call(node[PATH], params, opts)
+end
+
+function Node.__newindex(node, key)
+  errors.config(("a domain table cannot be assigned to: %s.%s"):format(node[PATH], tostring(key)))
+end
+
+function Node.__tostring(node)
+  return "bitrix24 method " .. node[PATH]
+end
+
+--- A node.
+---@param root fun(): table gives the portal (or version view) the node belongs to
+---@param path string REST name so far
+---@return bitrix24.Node
+function domain.node(root, path)
+  return setmetatable({ [PATH] = path, [ROOT] = root }, Node)
+end
+
+return domain

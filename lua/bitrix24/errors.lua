@@ -1,0 +1,142 @@
+--- Structured errors: the one shape in which every failure is raised.
+-- A table, so that a script can ask `e.kind` and `e.code`; its tostring is one
+-- line that says what failed, in whose words, and what to do.
+
+local concat, sort = table.concat, table.sort
+local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local error, ipairs, pairs = error, ipairs, pairs
+local min = math.min
+
+local _ENV = nil -- luacheck: ignore
+
+---@class bitrix24.Error
+---@field kind "config"|"network"|"protocol"|"auth"|"limit"|"api"|"cancelled"
+---@field code string? the portal's code as it spells it, possibly ""
+---@field message string the portal's words, or ours
+---@field method string? the REST method
+---@field status integer? HTTP status
+---@field attempts integer? how often the call was sent
+---@field retryable boolean may the same call succeed later without a change
+---@field sent boolean? false: it surely did not run; true: the portal answered; nil: unknown
+---@field validation { field: string, message: string }[]? REST 3.0
+---@field hint string? what to do
+---@field cause any the error behind this one
+
+local Error = { __name = "bitrix24.error" }
+
+--- One line of text: line breaks and control characters become spaces.
+local function one_line(text)
+  return (tostring(text):gsub("%c+", " "))
+end
+
+function Error.__tostring(e)
+  local out = { "bitrix24: " }
+  local function put(text) out[#out + 1] = text end
+  if e.method then put(e.method .. ": ") end
+  put(e.kind .. " error")
+  if e.code then put((" %q"):format(e.code):gsub("\\\n", " ")) end
+  if e.status then put((" (HTTP %d)"):format(e.status)) end
+  if e.message and e.message ~= "" then put(": " .. e.message) end
+  for _, fault in ipairs(e.validation or {}) do
+    put(("; %s: %s"):format(tostring(fault.field), tostring(fault.message)))
+  end
+  if e.attempts and e.attempts > 1 then put((" (after %d attempts)"):format(e.attempts)) end
+  if e.hint then put(". Hint: " .. e.hint) end
+  return one_line(concat(out))
+end
+
+local errors = {}
+
+--- Make a structured error without raising it.
+---@param fields table the fields of bitrix24.Error; `kind` is required
+---@return bitrix24.Error
+function errors.new(fields)
+  local e = {}
+  for key, value in pairs(fields) do e[key] = value end
+  e.message = one_line(e.message or "")
+  if e.retryable == nil then e.retryable = false end
+  if e.kind == "config" then e.sent = false end
+  return setmetatable(e, Error)
+end
+
+--- Raise a structured error.
+---@param fields table see errors.new
+function errors.raise(fields)
+  error(errors.new(fields), 0)
+end
+
+--- Raise a `config` error: the caller's mistake, found before sending.
+---@param message string what is wrong and what to do
+---@param hint string?
+---@param method string?
+function errors.config(message, hint, method)
+  error(errors.new { kind = "config", message = message, hint = hint, method = method }, 0)
+end
+
+--- The failure of a whole batch as the error of one of its commands.
+---@param fault any
+---@param method string
+---@return any
+function errors.of_command(fault, method)
+  if not errors.is_error(fault) then return fault end
+  local e = errors.new(fault)
+  e.method, e.cause = method, fault
+  return e
+end
+
+---@param value any
+---@return boolean
+function errors.is_error(value)
+  return type(value) == "table" and getmetatable(value) == Error
+end
+
+--- Edit distance between two short strings, ignoring case.
+local function distance(a, b)
+  a, b = a:lower(), b:lower()
+  local previous = {}
+  for j = 0, #b do previous[j] = j end
+  for i = 1, #a do
+    local current = { [0] = i }
+    for j = 1, #b do
+      local cost = a:byte(i) == b:byte(j) and 0 or 1
+      current[j] = min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + cost)
+    end
+    previous = current
+  end
+  return previous[#b]
+end
+
+--- The candidate closest to a misspelt name, or nil when none is near.
+---@param name any
+---@param candidates string[]
+---@return string?
+function errors.nearest(name, candidates)
+  if type(name) ~= "string" or #name > 64 then return nil end
+  local best, best_distance
+  for _, candidate in ipairs(candidates) do
+    local d = distance(name, candidate)
+    if not best or d < best_distance then best, best_distance = candidate, d end
+  end
+  if best and best_distance <= min(3, #best // 2) then return best end
+  return nil
+end
+
+--- Refuse unknown keys of an options table, naming the nearest valid one.
+---@param options table
+---@param known table<string, any> valid names as keys
+---@param where string what the options belong to, e.g. "connect"
+function errors.check_options(options, known, where)
+  local names = {}
+  for name in pairs(known) do names[#names + 1] = name end
+  sort(names)
+  for key in pairs(options) do
+    if known[key] == nil then
+      local nearest = errors.nearest(key, names)
+      local shown = type(key) == "string" and ("'%s'"):format(key) or tostring(key)
+      errors.config(("%s: unknown option %s"):format(where, shown),
+        nearest and ("did you mean '%s'?"):format(nearest) or nil)
+    end
+  end
+end
+
+return errors

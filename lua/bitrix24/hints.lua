@@ -1,0 +1,80 @@
+--- What to do about an error, where the catalogue can tell.
+
+local catalogue = require "bitrix24.catalogue"
+
+local concat = table.concat
+local type = type
+
+local _ENV = nil -- luacheck: ignore
+
+local hints = {}
+
+--- "did you mean a, b or c?" for a method the portal does not know.
+---@param method string
+---@return string?
+function hints.closest(method)
+  local names = catalogue.closest(method, 3)
+  if #names == 0 then return nil end
+  if #names == 1 then return ("did you mean %s?"):format(names[1]) end
+  return ("did you mean %s or %s?"):format(concat(names, ", ", 1, #names - 1), names[#names])
+end
+
+--- "missing required parameters: A, B", or nil.
+---@param row table? catalogue row
+---@param params any what was sent
+---@return string?
+function hints.missing(row, params)
+  if not row or type(params) ~= "table" or row.positional or row.body_array then return nil end
+  local names = row.required(params)
+  if #names == 0 then return nil end
+  return ("missing required parameter%s: %s"):format(#names > 1 and "s" or "", concat(names, ", "))
+end
+
+local function not_found(code)
+  return code == "ERROR_METHOD_NOT_FOUND" or code:find("METHODNOTFOUND", 1, true) ~= nil
+end
+
+local function unknown_method(method, version)
+  local other = catalogue.find(method, version == 3 and 2 or 3)
+  if other and not catalogue.find(method, version) then
+    return ("%s is a method of REST %s: call it through portal.v%d"):format(method,
+      other.version == 3 and "3.0" or "2", other.version)
+  end
+  if catalogue.is_method(method) then
+    return "the portal does not have this method: an older edition, or a module that is off"
+  end
+  return hints.closest(method)
+end
+
+local ADVICE = {
+  NO_AUTH_FOUND = "check the webhook's address, or whether it was deleted",
+  INVALID_CREDENTIALS = "the webhook's user lacks the permission",
+  expired_token = "the access token lives one hour: get a new one",
+  QUERY_LIMIT_EXCEEDED = "other programs share the portal's request budget: call less often",
+  OVERLOAD_LIMIT = "ask Bitrix24 support to lift the block",
+  METHOD_CONFIRM_WAITING = "a portal administrator must confirm the method's use",
+  INVALID_REQUEST = "call the portal over https",
+  ERROR_BATCH_METHOD_NOT_ALLOWED = "call this method outside of a batch",
+}
+
+--- The hint for an error the portal answered.
+---@param failed { method: string, version: integer, row: table?, params: any, code: string, status: integer }
+---@return string?
+function hints.for_code(failed)
+  local row, code = failed.row, failed.code
+  if not_found(code) then return unknown_method(failed.method, failed.version) end
+  if ADVICE[code] then return ADVICE[code] end
+  if code == "insufficient_scope" or code:find("INSUFFICIENTSCOPE", 1, true) then
+    return row and row.scope and row.scope[1]
+      and ("give the webhook or application the scope %s"):format(concat(row.scope, ", ")) or nil
+  end
+  if failed.status >= 500 then return nil end
+  local missing = hints.missing(row, failed.params)
+  if missing then return missing end
+  if row and row.app_context and not failed.token then
+    return "the method works with an application's authorization only, not with a webhook"
+  end
+  return nil
+end
+
+return hints

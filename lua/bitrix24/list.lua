@@ -1,0 +1,277 @@
+--- Lists: every record or an error, in memory that does not grow.
+--
+-- Built over a *caller*, so that nothing here knows of HTTP:
+--   method   the REST method
+--   row      its catalogue row, nil when unknown
+--   send     function(params) → pending; starts a request, does not block
+--   wait     function(pending) → result, response; blocks, or raises
+--   cancel   function(pending)
+-- Where the records are is list/records.lua, where a page's position goes
+-- list/forms.lua, whether there is a further page core.page.
+
+local errors = require "bitrix24.errors"
+local forms = require "bitrix24.list.forms"
+local find = require "bitrix24.list.records"
+local params_of = require "bitrix24.list.params"
+local sequential = require "bitrix24.list.sequential"
+
+local huge, math_type = math.huge, math.type
+local error, next, pcall, setmetatable = error, next, pcall, setmetatable
+local tostring, type = tostring, type
+
+local _ENV = nil -- luacheck: ignore
+
+local list = {}
+
+--- The strategies by name; each has open(walk). `auto` takes the first one
+-- of `preferred` whose fits(caller, params, opts) is true.
+local strategies = { sequential = sequential }
+local preferred = {}
+
+local known = {
+  strategy = true, limit = true, progress = true, ahead = true,
+  page = true, -- internal: page size to ask
+}
+
+local function count_option(value, name, least, method)
+  if value == nil then return end
+  if math_type(value) ~= "integer" or value < least then
+    errors.config(("opts.%s must be a whole number, at least %d, not %s"):format(
+      name, least, tostring(value)), nil, method)
+  end
+end
+
+local function check(caller, params, opts, where)
+  if params ~= nil and type(params) ~= "table" then
+    errors.config(("%s(params, opts): params must be a table, not a %s"):format(where, type(params)),
+      nil, caller.method)
+  end
+  if opts == nil then return {} end
+  if type(opts) ~= "table" then
+    errors.config(("%s(params, opts): opts must be a table, not a %s"):format(where, type(opts)),
+      nil, caller.method)
+  end
+  errors.check_options(opts, known, where)
+  count_option(opts.limit, "limit", 0, caller.method)
+  count_option(opts.ahead, "ahead", 0, caller.method)
+  count_option(opts.page, "page", 1, caller.method)
+  if opts.progress ~= nil and type(opts.progress) ~= "function" then
+    errors.config("opts.progress must be a function(done, total)", nil, caller.method)
+  end
+  return opts
+end
+
+local function choose(caller, params, opts)
+  local name = opts.strategy
+  if name == nil or name == "auto" then
+    for i = 1, #preferred do
+      local strategy = strategies[preferred[i]]
+      if strategy.fits(caller, params, opts) then return strategy end
+    end
+    return sequential
+  end
+  local strategy = strategies[name]
+  if strategy then return strategy end
+  local names = { "auto" }
+  for known_name in next, strategies do names[#names + 1] = known_name end
+  local nearest = errors.nearest(name, names)
+  return errors.config(("opts.strategy: no strategy %q"):format(tostring(name)),
+    nearest and ("did you mean %q?"):format(nearest) or nil, caller.method)
+end
+
+-- ---- the walk behind every iterator ----------------------------------------
+
+local Walk = {}
+
+--- Cancel what is in flight; the loop is over. Idempotent.
+function Walk:close()
+  local pages = self.pages
+  self.pages, self.over = nil, true
+  if pages then pages:close() end
+end
+
+--- Forget the rest and raise now and on every further step: a loop that goes
+-- on after an error must not take it for the end of the list.
+local function fail(self, e)
+  self.failure = e
+  pcall(self.close, self)
+  error(e, 0)
+end
+
+--- Tell the caller how far it is. A total that is less than what came is
+-- wrong and not passed on.
+local function report(self, facts)
+  local progress = self.progress
+  if not progress then return end
+  local total = facts.total
+  if total and total < self.done then total = nil end
+  if total and total > self.limit then total = self.limit end
+  progress(self.done, total)
+end
+
+local function next_page(self)
+  if not self.pages then self.pages = self.strategy.open(self) end
+  local records, facts = self.pages:next()
+  if records == nil then
+    self:close()
+    return nil
+  end
+  if self.done + #records > self.limit then
+    local cut = {}
+    for i = 1, self.limit - self.done do cut[i] = records[i] end
+    records = cut
+  end
+  self.done = self.done + #records
+  if self.done >= self.limit then self:close() end
+  report(self, facts)
+  return records
+end
+
+--- The next page that has records, or nil at the end.
+function Walk:next()
+  if self.failure then error(self.failure, 0) end
+  if self.busy then
+    errors.config("the iterator is already being advanced by another coroutine", nil, self.caller.method)
+  end
+  while not self.over do
+    self.busy = true
+    local ok, records = pcall(next_page, self)
+    self.busy = false
+    if not ok then fail(self, records) end
+    if records and #records > 0 then return records end
+  end
+  return nil
+end
+
+--- A finalizer must not raise.
+local function finish(self)
+  pcall(self.close, self)
+end
+
+local metatable = {
+  __name = "bitrix24.list", __index = Walk, __close = Walk.close, __gc = finish,
+}
+
+local function open(caller, params, opts, where)
+  opts = check(caller, params, opts, where)
+  params = params_of.copy(params)
+  local limit = opts.limit or huge
+  return setmetatable({
+    caller = caller, params = params, strategy = choose(caller, params, opts),
+    limit = limit, over = limit == 0, ahead = opts.ahead or 1, page = opts.page,
+    progress = opts.progress, done = 0,
+  }, metatable)
+end
+
+-- ---- what a script calls ---------------------------------------------------
+
+---@class bitrix24.ListOptions
+---@field strategy "auto"|"sequential"|nil
+---@field limit integer? stop after that many records
+---@field progress fun(done: integer, total: integer?)? called once a page
+---@field ahead integer? requests fetched ahead of the loop (1)
+
+--- Iterate over records: `for deal in list.each(caller, params) do`.
+-- Leaving the loop early cancels what was fetched ahead.
+---@param caller table
+---@param params table?
+---@param opts bitrix24.ListOptions?
+---@return fun(): any next
+---@return nil
+---@return nil
+---@return table closing
+function list.each(caller, params, opts)
+  local walk = open(caller, params, opts, "each")
+  local page, i = nil, 0
+  return function()
+    if page == nil or i >= #page then
+      page, i = walk:next(), 0
+      if page == nil then return nil end
+    end
+    i = i + 1
+    return page[i]
+  end, nil, nil, walk
+end
+
+--- Iterate over pages, as sequences; none is empty.
+---@param caller table
+---@param params table?
+---@param opts bitrix24.ListOptions?
+---@return fun(): any[]? next
+---@return nil
+---@return nil
+---@return table closing
+function list.pages(caller, params, opts)
+  local walk = open(caller, params, opts, "pages")
+  return function() return walk:next() end, nil, nil, walk
+end
+
+--- Every record in one sequence.
+---@param caller table
+---@param params table?
+---@param opts bitrix24.ListOptions?
+---@return any[]
+function list.all(caller, params, opts)
+  local walk <close> = open(caller, params, opts, "all")
+  local out, n = {}, 0
+  for page in function() return walk:next() end do
+    for i = 1, #page do out[n + i] = page[i] end
+    n = n + #page
+  end
+  return out
+end
+
+--- One request that asks for as little as the method can give.
+local function ask_once(caller, params, fresh)
+  local form = forms.new {
+    method = caller.method, row = caller.row, given = params_of.copy(params),
+    want = 1, single = not fresh, fresh = fresh,
+  }
+  local pending = caller.send(form:params(nil))
+  local result, response = caller.wait(pending)
+  local records = find.find(result, caller.row, caller.method)
+  return records, form:facts(records, result, response), form
+end
+
+--- The first record, or nil. One request.
+---@param caller table
+---@param params table?
+---@return any
+function list.first(caller, params)
+  check(caller, params, nil, "first")
+  return (ask_once(caller, params, false))[1]
+end
+
+--- A documented total that agrees with what came. On a list whose page has
+-- a fixed size, a total that is merely that size proves nothing.
+local function believable(facts, row, asked, size)
+  local total = facts.total
+  if not total or total < facts.count then return false end
+  if total > facts.count or row.next or facts.more == false then return true end
+  return not facts.next and (facts.count == asked or facts.count ~= (size or 50))
+end
+
+--- How many records match: the portal's total where the method documents
+-- one, else by walking. The caller's own position in the list is left out.
+---@param caller table
+---@param params table?
+---@return integer
+function list.count(caller, params)
+  check(caller, params, nil, "count")
+  local row = caller.row
+  if row and row.write then
+    errors.config("the method changes something: its records cannot be counted without doing it", nil,
+      caller.method)
+  end
+  if row and row.total and not row.overlap then
+    local _, facts, form = ask_once(caller, params, true)
+    if believable(facts, row, form.cursor.asked, form.cursor.size) then return facts.total end
+  end
+  local walk <close> = open(caller, params, nil, "count")
+  walk.fresh = true
+  local n = 0
+  for page in function() return walk:next() end do n = n + #page end
+  return n
+end
+
+return list

@@ -1,0 +1,206 @@
+--- The portal object: calls by name, lists, domain tables, versions.
+
+local catalogue = require "bitrix24.catalogue"
+local client = require "bitrix24.client"
+local domain = require "bitrix24.domain"
+local errors = require "bitrix24.errors"
+local list = require "bitrix24.list"
+local wire = require "bitrix24.wire"
+
+local getmetatable, next, rawget, rawset, setmetatable = getmetatable, next, rawget, rawset, setmetatable
+local ipairs, type, unpack = ipairs, type, table.unpack
+
+local _ENV = nil -- luacheck: ignore
+
+-- Private keys: domains are looked up by string, so these never collide.
+local CLIENT, VERSION, PORTAL = {}, {}, {}
+
+local portal = {}
+
+--- A portal, or its view through one REST version (`portal.v2`, `portal.v3`).
+---@class bitrix24.Portal
+local Portal = { __name = "bitrix24.portal" }
+local methods = {}
+
+local function is_portal(value)
+  return type(value) == "table" and getmetatable(value) == Portal
+end
+
+local function client_of(self, name)
+  if not is_portal(self) then
+    errors.config(("call it with a colon: portal:%s(…)"):format(name))
+  end
+  return self[CLIENT]
+end
+
+--- Call a method by name.
+---@param method string
+---@param params table?
+---@param opts { timeout: number?, idempotent: boolean?, idempotency_key: string? }?
+---@return any result the decoded result
+---@return table response total, next, time, status, method, attempts
+function methods.call(self, method, params, opts)
+  return client_of(self, "call"):call(method, self[VERSION], params, opts)
+end
+
+--- What the list iterators need to know of a method: how to send and wait.
+local function caller(self, name, method)
+  local here = client_of(self, name)
+  if type(method) ~= "string" then
+    errors.config(("portal:%s(method, params): expected a method name, got %s"):format(name, type(method)))
+  end
+  local version = self[VERSION]
+  local row = catalogue.find(method, version)
+  local function call(params)
+    return { method = method, version = version or row and row.version or 2, row = row, params = params }
+  end
+  return {
+    method = method,
+    row = row,
+    send = function(params) return here:send(method, version, params) end,
+    wait = function(pending) return here:wait(pending) end,
+    cancel = function(pending) here:cancel(pending) end,
+    -- for bulk strategies: several calls of the method in one request
+    may_batch = here.batch and not here.tasks:collects(),
+    command = function(params) return wire.command(call(params)) end,
+    send_batch = function(list_of_params, halt)
+      local calls = {}
+      for i, params in ipairs(list_of_params) do calls[i] = call(params) end
+      return here:send_batch(calls, halt)
+    end,
+    wait_batch = function(pending) return here:wait_batch(pending) end,
+    fault = function(answer, pending)
+      return here:command_fault(call(nil), answer, pending)
+    end,
+  }
+end
+
+--- Iterate over the records of a list.
+---@param method string
+---@param params table?
+---@param opts table? strategy, limit, ahead, progress
+function methods.each(self, method, params, opts)
+  return list.each(caller(self, "each", method), params, opts)
+end
+
+--- Iterate over the pages of a list.
+function methods.pages(self, method, params, opts)
+  return list.pages(caller(self, "pages", method), params, opts)
+end
+
+--- Every record of a list in one sequence.
+---@return table
+function methods.all(self, method, params, opts)
+  return list.all(caller(self, "all", method), params, opts)
+end
+
+--- The first record, or nil.
+function methods.first(self, method, params)
+  return list.first(caller(self, "first", method), params)
+end
+
+--- How many records match.
+---@return integer
+function methods.count(self, method, params)
+  return list.count(caller(self, "count", method), params)
+end
+
+--- Call `f(item, index)` for every item side by side; calls that wait at the
+-- same time travel together in `batch` requests.
+---@param items table a sequence
+---@param f fun(item: any, index: integer): any
+---@param opts { concurrency: integer?, batch: boolean?, on_error: "raise"|"collect"|nil }?
+---@return table results in the order of `items`, with `n`
+---@return table? errors by index, with on_error = "collect"
+function methods.map(self, items, f, opts)
+  local here = client_of(self, "map")
+  return here.tasks:map(here.batch, items, f, opts)
+end
+
+--- Call functions side by side.
+---@return any ... their first results
+function methods.gather(self, ...)
+  local here = client_of(self, "gather")
+  local results, count = here.tasks:gather(here.batch, ...)
+  return unpack(results, 1, count)
+end
+
+--- Fetch a signed link into a file.
+---@param url string
+---@param path string
+---@param opts { timeout: number? }?
+---@return string path
+---@return integer bytes
+function methods.download(self, url, path, opts)
+  return client_of(self, "download"):download(url, path, opts)
+end
+
+--- Close the portal: requests in flight end as `cancelled`. Idempotent.
+function methods.close(self)
+  client_of(self, "close"):close()
+end
+
+--- A name that is both ours and the platform's (`portal.call` is also the
+-- domain call.*, `portal.batch` the method batch): a node that, called with a
+-- portal first, is ours.
+local function shared_node(self, name)
+  local node = domain.node(function() return self end, name)
+  local theirs = getmetatable(node)
+  local Shared = {}
+  for key, value in next, theirs do Shared[key] = value end
+  function Shared.__call(_, first, ...)
+    if is_portal(first) then return methods[name](first, ...) end
+    return theirs.__call(node, first, ...)
+  end
+  return setmetatable(node, Shared)
+end
+
+local function view(self, version)
+  return setmetatable({ [CLIENT] = self[CLIENT], [VERSION] = version, [PORTAL] = self }, Portal)
+end
+
+function Portal.__index(self, key)
+  if type(key) ~= "string" then return nil end
+  local found
+  if key == "v2" or key == "v3" then
+    found = view(self, key == "v2" and 2 or 3)
+  elseif methods[key] and not (catalogue.has_prefix(key) or catalogue.is_method(key)) then
+    return methods[key]
+  elseif methods[key] then
+    found = shared_node(self, key)
+  else
+    found = domain.node(function() return self end, key)
+  end
+  rawset(self, key, found)
+  return found
+end
+
+function Portal.__newindex(_, key)
+  errors.config(("a portal cannot be assigned to: portal.%s"):format(key))
+end
+
+function Portal.__tostring(self)
+  local here = rawget(self, CLIENT)
+  if here.core:is_closed() then return "bitrix24 portal (closed)" end
+  local version = rawget(self, VERSION)
+  return ("bitrix24 portal %s%s"):format(here.core:origin(), version and (" (REST %d)"):format(version) or "")
+end
+
+--- Views are closed with their portal, not by themselves.
+local function close(self)
+  if rawget(self, PORTAL) == nil then rawget(self, CLIENT):close() end
+end
+
+Portal.__close = close
+Portal.__gc = close
+
+--- Open a portal.
+---@param options table as options.read returns them
+---@return bitrix24.Portal
+function portal.open(options)
+  return setmetatable({ [CLIENT] = client.new(options) }, Portal)
+end
+
+portal.is_portal = is_portal
+
+return portal

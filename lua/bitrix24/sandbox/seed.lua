@@ -1,0 +1,24 @@
+--- What a portal of the sandbox is filled with when nothing else is asked for.
+
+local seed = {}
+
+--- How many records of each kind there are.
+seed.sizes = {
+  users = 60,
+  departments = 8,
+  chats = 40,
+  workgroups = 60,
+  tasks = 30,
+  contacts = 300,
+  companies = 40,
+  deals = 120,
+  leads = 30,
+  activities = 90,
+  types = 6,
+  items = 25, -- of each smart process
+  automatedsolutions = 3,
+  calllists = 4, -- their activities are the first ones
+  webforms = 10, -- CRM forms a call list can show
+}
+
+return seed

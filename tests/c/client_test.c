@@ -1,0 +1,504 @@
+/*
+ * client_test.c - the life of a request over a scripted transport and a
+ * virtual clock: the timeline is asserted, nothing sleeps.
+ */
+#include "client.h"
+
+#include <stdlib.h>
+
+#include "unit.h"
+
+#define HOOK "https://example.bitrix24.com/rest/1/abcdefgh12345678/"
+
+/* ---- a world without a network ----------------------------------------- */
+
+typedef struct script {
+  b24_outcome outcome;
+  long status;
+  const char *body;
+  int64_t takes_ms;
+} script;
+
+typedef struct world {
+  int64_t now;
+  const script *steps; /* one per attempt, the last repeats */
+  int count;
+  int started;
+  b24_exchange *running[32];
+  int64_t due[32];
+  int begun;
+  char urls[32][256];
+  char bodies[32][256];
+  char headers[32][256];
+  int64_t at[32]; /* when each attempt began */
+  int closed;
+  int cancelled;
+} world;
+
+static int64_t world_now(void *ud) { return ((world *)ud)->now; }
+static int64_t world_unix(void *ud) {
+  return ((world *)ud)->now + 1700000000000;
+}
+
+static b24_kind world_start(void *self, b24_exchange *x, b24_error *err) {
+  world *w = self;
+  const script *s;
+  int n = w->started < w->count ? w->started : w->count - 1;
+  (void)err;
+  s = &w->steps[n];
+  x->done = 0;
+  x->outcome = s->outcome;
+  x->status = s->status;
+  x->retry_after_ms = -1;
+  x->content_type[0] = x->location[0] = x->message[0] = '\0';
+  b24__buf_clear(&x->answer);
+  if (s->body != NULL) (void)b24__buf_puts(&x->answer, s->body);
+  if (w->started < 32) {
+    size_t at = 0;
+    w->at[w->started] = w->now;
+    (void)snprintf(w->urls[w->started], 256, "%s", x->url);
+    (void)snprintf(w->bodies[w->started], 256, "%s",
+                   x->body == NULL ? "" : x->body);
+    for (int i = 0; i < B24_HEADERS_MAX; i++)
+      if (x->headers[i] != NULL && at < 200)
+        at += (size_t)snprintf(w->headers[w->started] + at, 256 - at, "%s|",
+                               x->headers[i]);
+  }
+  for (int i = 0; i < 32; i++) {
+    if (w->running[i] != NULL) continue;
+    w->running[i] = x;
+    w->due[i] = w->now + s->takes_ms;
+    break;
+  }
+  w->started++;
+  return B24_OK;
+}
+
+static b24_kind world_wait(void *self, int64_t timeout_ms, b24_error *err) {
+  world *w = self;
+  int64_t until = w->now + timeout_ms;
+  int first = -1;
+  (void)err;
+  for (int i = 0; i < 32; i++)
+    if (w->running[i] != NULL && w->due[i] <= until &&
+        (first < 0 || w->due[i] < w->due[first]))
+      first = i;
+  if (first < 0) {
+    w->now = until;
+    return B24_OK;
+  }
+  if (w->due[first] > w->now) w->now = w->due[first];
+  w->running[first]->done = 1;
+  w->running[first] = NULL;
+  return B24_OK;
+}
+
+static void world_cancel(void *self, b24_exchange *x) {
+  world *w = self;
+  for (int i = 0; i < 32; i++)
+    if (w->running[i] == x) w->running[i] = NULL;
+  w->cancelled++;
+}
+
+static void world_close(void *self) { ((world *)self)->closed++; }
+
+static b24_client *client_in(world *w, b24_options *options,
+                             const script *steps, int count) {
+  static b24_clock clock;
+  b24_transport transport = {w, world_start, world_wait, world_cancel,
+                             world_close};
+  b24_client *client = NULL;
+  b24_error err;
+  memset(w, 0, sizeof *w);
+  w->now = 1000;
+  w->steps = steps;
+  w->count = count;
+  clock.mono_ms = world_now;
+  clock.unix_ms = world_unix;
+  clock.ud = w;
+  options->clock = &clock;
+  options->seed = 42;
+  CHECK_INT(b24__client_new_over(&client, options, transport, &err), B24_OK);
+  return client;
+}
+
+static b24_client *plain_client(world *w, const script *steps, int count) {
+  b24_options options;
+  b24_options_init(&options);
+  options.webhook = HOOK;
+  return client_in(w, &options, steps, count);
+}
+
+static b24_request *call(b24_client *client, const char *method,
+                         const char *body, int harmless, int64_t timeout) {
+  b24_call c;
+  b24_request *r = NULL;
+  b24_error err;
+  memset(&c, 0, sizeof c);
+  c.method = method;
+  c.version = 2;
+  c.body = body;
+  c.body_size = strlen(body);
+  c.harmless = harmless;
+  c.timeout_ms = timeout;
+  CHECK_INT(b24_client_submit(&r, client, &c, &err), B24_OK);
+  return r;
+}
+
+static b24_request *step(b24_client *client, int64_t ms) {
+  b24_request *r = NULL;
+  b24_error err;
+  CHECK_INT(b24_client_step(&r, client, ms, &err), B24_OK);
+  return r;
+}
+
+static b24_verdict settle(b24_request *r, const char *code) {
+  b24_answer answer;
+  b24_facts facts;
+  b24_verdict verdict;
+  memset(&facts, 0, sizeof facts);
+  b24_request_answer(&answer, r);
+  facts.decoded = answer.outcome == B24_OUTCOME_ANSWER;
+  facts.code = code;
+  b24_request_settle(r, &facts, &verdict);
+  return verdict;
+}
+
+/* ---- tests ------------------------------------------------------------- */
+
+TEST(a_call_is_sent_answered_and_done) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 120}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  b24_request *r = call(client, "user.current", "{\"a\":1}", 1, 0);
+  b24_answer answer;
+  b24_verdict v;
+  CHECK_INT(b24_client_pending(client), 1);
+  CHECK(step(client, 0) == NULL);
+  CHECK_INT(w.started, 1);
+  CHECK(step(client, 1000) == r);
+  CHECK_INT(w.now, 1120);
+  b24_request_answer(&answer, r);
+  CHECK_INT(answer.status, 200);
+  CHECK_STR(answer.body, "{}");
+  CHECK_INT(answer.attempts, 1);
+  CHECK_INT(answer.elapsed_ms, 120);
+  v = settle(r, NULL);
+  CHECK_INT(v.action, B24_DONE);
+  CHECK_INT(b24_client_pending(client), 0);
+  CHECK_STR(w.urls[0], HOOK "user.current");
+  CHECK_STR(w.bodies[0], "{\"a\":1}");
+  CHECK(strstr(w.headers[0], "Content-Type: application/json|") != NULL);
+  b24_request_free(r);
+  b24_client_free(client);
+  CHECK_INT(w.closed, 1);
+}
+
+TEST(a_refused_call_is_sent_again_after_its_wait) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 503, "{}", 10},
+                                 {B24_OUTCOME_ANSWER, 200, "{}", 10}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 2);
+  b24_request *r = call(client, "crm.deal.add", "{}", 0, 0);
+  b24_verdict v;
+  CHECK(step(client, 1000) == r);
+  v = settle(r, "QUERY_LIMIT_EXCEEDED");
+  CHECK_INT(v.action, B24_RETRY);
+  CHECK(v.wait_ms > 0);
+  CHECK_INT(b24_client_pending(client), 1);
+  CHECK(step(client, v.wait_ms - 1) == NULL);
+  CHECK_INT(w.started, 1);
+  CHECK(step(client, 100000) == r);
+  CHECK_INT(w.at[1], 1010 + v.wait_ms);
+  CHECK_INT(settle(r, NULL).action, B24_DONE);
+  b24_request_free(r);
+  b24_client_free(client);
+}
+
+TEST(no_more_connections_than_allowed_and_in_order) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 100}};
+  world w;
+  b24_options options;
+  b24_client *client;
+  b24_request *r[5];
+  b24_options_init(&options);
+  options.webhook = HOOK;
+  options.max_connections = 2;
+  client = client_in(&w, &options, steps, 1);
+  for (int i = 0; i < 5; i++) r[i] = call(client, "user.get", "{}", 1, 0);
+  CHECK(step(client, 0) == NULL);
+  CHECK_INT(w.started, 2);
+  for (int i = 0; i < 5; i++) {
+    CHECK(step(client, 10000) == r[i]);
+    CHECK_INT(settle(r[i], NULL).action, B24_DONE);
+  }
+  CHECK_INT(w.now, 1300);
+  for (int i = 0; i < 5; i++) b24_request_free(r[i]);
+  b24_client_free(client);
+}
+
+TEST(the_deadline_covers_waits_and_attempts) {
+  static const script steps[] = {{B24_OUTCOME_NOT_CONNECTED, 0, NULL, 10}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  b24_request *r = call(client, "user.get", "{}", 1, 3000);
+  b24_verdict v;
+  int64_t began = w.now;
+  do {
+    CHECK(step(client, 100000) == r);
+    v = settle(r, NULL);
+  } while (v.action == B24_RETRY);
+  CHECK_INT(v.kind, B24_NETWORK);
+  CHECK(w.now - began <= 3000);
+  b24_request_free(r);
+  b24_client_free(client);
+}
+
+TEST(a_deadline_that_passes_while_queued_ends_the_call) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 5000}};
+  world w;
+  b24_options options;
+  b24_client *client;
+  b24_request *slow;
+  b24_request *r;
+  b24_verdict v;
+  b24_options_init(&options);
+  options.webhook = HOOK;
+  options.max_connections = 1;
+  options.retries = 0;
+  client = client_in(&w, &options, steps, 1);
+  slow = call(client, "user.get", "{}", 1, 0);
+  r = call(client, "user.get", "{}", 1, 700);
+  CHECK(step(client, 10000) == r);
+  CHECK_INT(w.now, 1700);
+  v = settle(r, NULL);
+  CHECK_INT(v.action, B24_FAIL);
+  CHECK_INT(v.kind, B24_NETWORK);
+  CHECK_INT(v.sent, B24_SENT_NO);
+  CHECK(step(client, 10000) == slow);
+  b24_request_free(slow);
+  b24_request_free(r);
+  b24_client_free(client);
+}
+
+TEST(closing_cancels_and_requests_outlive_their_client) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 5000}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  b24_request *running = call(client, "user.get", "{}", 1, 0);
+  b24_request *done = call(client, "user.get", "{}", 1, 0);
+  b24_answer answer;
+  CHECK(step(client, 6000) == running);
+  CHECK(step(client, 6000) == done);
+  CHECK_INT(settle(running, "QUERY_LIMIT_EXCEEDED").action, B24_RETRY);
+  CHECK_INT(settle(done, NULL).action, B24_DONE);
+  b24_client_free(client);
+  b24_request_answer(&answer, running);
+  CHECK_INT(answer.outcome, B24_OUTCOME_CANCELLED);
+  CHECK_INT(settle(running, NULL).kind, B24_CANCELLED);
+  b24_request_free(running);
+  b24_request_free(done);
+}
+
+TEST(a_dropped_call_is_taken_from_the_transport) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 5000}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  b24_request *r = call(client, "user.get", "{}", 1, 0);
+  CHECK(step(client, 0) == NULL);
+  b24_request_free(r);
+  CHECK_INT(w.cancelled, 1);
+  CHECK_INT(b24_client_pending(client), 0);
+  CHECK(step(client, 100000) == NULL);
+  CHECK_INT(w.now, 1000); /* with nothing to wait for, no waiting */
+  b24_client_free(client);
+}
+
+TEST(a_token_goes_where_the_body_has_a_place_for_it) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 1}};
+  static const struct {
+    int version;
+    const char *sent, *url, *body, *header;
+  } rows[] = {
+      {2, "{}", "https://p.example/rest/user.get", "{\"auth\":\"tok\"}", ""},
+      {2, "{\"a\":1}", "https://p.example/rest/user.get",
+       "{\"auth\":\"tok\",\"a\":1}", ""},
+      {2, "[1]", "https://p.example/rest/user.get?auth=tok", "[1]", ""},
+      {3, "{}", "https://p.example/rest/api/user.get", "{\"auth\":\"tok\"}",
+       ""},
+      {3, "[1]", "https://p.example/rest/api/user.get", "[1]",
+       "Authorization: Bearer tok|"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    b24_options options;
+    b24_client *client;
+    b24_request *r = NULL;
+    b24_call c;
+    b24_error err;
+    b24_options_init(&options);
+    options.domain = "p.example";
+    options.access_token = "tok";
+    client = client_in(&w, &options, steps, 1);
+    memset(&c, 0, sizeof c);
+    c.method = "user.get";
+    c.version = rows[i].version;
+    c.body = rows[i].sent;
+    c.body_size = strlen(c.body);
+    CHECK_INT(b24_client_submit(&r, client, &c, &err), B24_OK);
+    CHECK(step(client, 10) == r);
+    CHECK_STR(w.urls[0], rows[i].url);
+    CHECK_STR(w.bodies[0], rows[i].body);
+    CHECK(strstr(w.headers[0], rows[i].header) != NULL);
+    b24_request_free(r);
+    b24_client_free(client);
+  }
+}
+
+TEST(an_idempotency_key_stays_the_same_through_retries) {
+  static const script steps[] = {{B24_OUTCOME_LOST, 0, NULL, 10},
+                                 {B24_OUTCOME_ANSWER, 200, "{}", 10}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 2);
+  b24_request *r = NULL;
+  b24_call c;
+  b24_error err;
+  memset(&c, 0, sizeof c);
+  c.method = "tasks.task.add";
+  c.version = 3;
+  c.body = "{}";
+  c.body_size = 2;
+  c.harmless = 1;
+  c.idempotency_key = "key-1";
+  CHECK_INT(b24_client_submit(&r, client, &c, &err), B24_OK);
+  CHECK(step(client, 100) == r);
+  CHECK_INT(settle(r, NULL).action, B24_RETRY);
+  CHECK(step(client, 100000) == r);
+  CHECK(strstr(w.headers[0], "Idempotency-Key: key-1|") != NULL);
+  CHECK(strstr(w.headers[1], "Idempotency-Key: key-1|") != NULL);
+  b24_request_free(r);
+  r = NULL;
+  c.idempotency_key = "two\r\nlines: x";
+  CHECK_INT(b24_client_submit(&r, client, &c, &err), B24_CONFIG);
+  CHECK(r == NULL);
+  b24_client_free(client);
+}
+
+TEST(names_that_cannot_be_methods_are_refused) {
+  static const char *const bad[] = {"", "a b", "a/b", "a?b=1", "..", "a..b"};
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 1}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+    b24_call c;
+    b24_request *r = NULL;
+    b24_error err;
+    memset(&c, 0, sizeof c);
+    c.method = bad[i];
+    c.version = 2;
+    c.body = "{}";
+    c.body_size = 2;
+    CHECK_INT(b24_client_submit(&r, client, &c, &err), B24_CONFIG);
+  }
+  CHECK_INT(b24_client_pending(client), 0);
+  b24_client_free(client);
+}
+
+TEST(secrets_are_redacted) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 1}};
+  static const char text[] = "code abcdefgh12345678 is quoted";
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  char clean[100];
+  b24_client_redact(clean, sizeof clean, client, text, strlen(text));
+  CHECK_STR(clean, "code *** is quoted");
+  b24_client_redact(clean, 8, client, text, strlen(text));
+  CHECK_STR(clean, "code **");
+  CHECK_STR(b24_client_origin(client), "https://example.bitrix24.com");
+  b24_client_free(client);
+}
+
+/* ---- every allocation fails once --------------------------------------- */
+
+typedef struct faulty {
+  long left;
+  long live;
+} faulty;
+
+static void *faulty_realloc(void *ud, void *ptr, size_t old, size_t size) {
+  faulty *f = ud;
+  (void)old;
+  if (size == 0) {
+    if (ptr != NULL) f->live--;
+    free(ptr);
+    return NULL;
+  }
+  if (f->left-- <= 0) return NULL;
+  if (ptr == NULL) f->live++;
+  return realloc(ptr, size);
+}
+
+/* One whole life; 1 when it went through. */
+static int live_once(const b24_alloc *alloc) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, NULL, 1}};
+  world w;
+  b24_clock clock = {world_now, world_unix, &w};
+  b24_transport transport = {&w, world_start, world_wait, world_cancel,
+                             world_close};
+  b24_options options;
+  b24_client *client = NULL;
+  b24_request *r = NULL;
+  b24_request *ended = NULL;
+  b24_call c;
+  b24_error err;
+  int done = 0;
+  memset(&w, 0, sizeof w);
+  w.steps = steps;
+  w.count = 1;
+  b24_options_init(&options);
+  options.domain = "p.example";
+  options.access_token = "tok";
+  options.alloc = alloc;
+  options.clock = &clock;
+  if (b24__client_new_over(&client, &options, transport, &err) != B24_OK)
+    return 0;
+  memset(&c, 0, sizeof c);
+  c.method = "user.get";
+  c.version = 3;
+  c.body = "{}";
+  c.body_size = 2;
+  c.idempotency_key = "k";
+  if (b24_client_submit(&r, client, &c, &err) == B24_OK &&
+      b24_client_step(&ended, client, 10, &err) == B24_OK && ended == r)
+    done = settle(r, NULL).action == B24_DONE;
+  b24_request_free(r);
+  b24_client_free(client);
+  return done;
+}
+
+TEST(no_failing_allocation_leaks_or_crashes) {
+  int done = 0;
+  for (long n = 0; n < 200 && !done; n++) {
+    faulty f = {n, 0};
+    b24_alloc alloc = {faulty_realloc, &f};
+    done = live_once(&alloc);
+    CHECK_INT(f.live, 0);
+  }
+  CHECK(done);
+}
+
+int main(void) {
+  RUN(a_call_is_sent_answered_and_done);
+  RUN(a_refused_call_is_sent_again_after_its_wait);
+  RUN(no_more_connections_than_allowed_and_in_order);
+  RUN(the_deadline_covers_waits_and_attempts);
+  RUN(a_deadline_that_passes_while_queued_ends_the_call);
+  RUN(closing_cancels_and_requests_outlive_their_client);
+  RUN(a_dropped_call_is_taken_from_the_transport);
+  RUN(a_token_goes_where_the_body_has_a_place_for_it);
+  RUN(an_idempotency_key_stays_the_same_through_retries);
+  RUN(names_that_cannot_be_methods_are_refused);
+  RUN(secrets_are_redacted);
+  RUN(no_failing_allocation_leaks_or_crashes);
+  return unit_report();
+}
