@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "registry.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,7 @@
 void b24_options_init(b24_options *options) {
   memset(options, 0, sizeof *options);
   options->max_connections = 6;
+  (void)b24_limiter_tariff(&options->rate, &options->burst, "standard");
   options->retries = 5;
   options->timeout_ms = 70000;
   options->connect_timeout_ms = 10000;
@@ -62,6 +64,11 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
   c->options = *options;
   c->transport = transport;
   kind = b24__auth_init(&c->auth, &c->alloc, options, err);
+  if (c->options.limiter != NULL)
+    (void)b24_limiter_ref(c->options.limiter);
+  else if (kind == B24_OK && options->rate > 0)
+    kind = b24_limiter_shared(&c->options.limiter, c->auth.origin,
+                              options->rate, options->burst, err);
   c->random = options->seed != 0
                   ? options->seed
                   : ((uint64_t)b24__client_unix(c) << 20) ^
@@ -126,6 +133,7 @@ void b24_client_free(b24_client *client) {
   if (client->transport.self != NULL)
     client->transport.close(client->transport.self);
   b24__auth_dispose(&client->auth);
+  b24_limiter_free(client->options.limiter);
   alloc = client->alloc;
   b24__free(&alloc, client, sizeof *client);
 }
@@ -152,12 +160,40 @@ size_t b24_client_redact(char *buffer, size_t size, b24_client *client,
   return written;
 }
 
+void b24_client_operating(b24_client *client, const char *method,
+                          int64_t cost_ms, int64_t operating_ms,
+                          int64_t reset_at_unix_ms) {
+  if (client->options.limiter == NULL) return;
+  b24_limiter_operating(client->options.limiter, method, cost_ms,
+                        operating_ms, reset_at_unix_ms,
+                        b24__client_now(client), b24__client_unix(client));
+}
+
+void b24_client_blocked(b24_client *client, const char *method) {
+  if (client->options.limiter == NULL) return;
+  (void)b24_limiter_blocked(client->options.limiter, method, 0,
+                            b24__client_now(client),
+                            b24__client_unix(client));
+}
+
 /* ---- stepping ---------------------------------------------------------- */
+
+/* A request whose turn has come: start it, or say when to look again. */
+static int64_t try_start(b24_client *c, b24_request *r, int64_t now) {
+  int64_t wait = b24__request_admit(r, now);
+  if (wait > c->options.wait_max_ms)
+    b24__request_abort(r, B24_OUTCOME_BLOCKED,
+                       "the wait would be longer than wait_max");
+  else if (wait == 0)
+    b24__request_start(r, now);
+  return now + wait;
+}
 
 /* Start what is due, in order of submission; returns when to look again. */
 static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
   int64_t wake = until;
   for (b24_request *r = c->first; r != NULL; r = r->next) {
+    int64_t at = r->not_before_ms;
     if (r->state != B24_QUEUED) continue;
     if (r->deadline_ms >= 0 && now >= r->deadline_ms) {
       b24__request_abort(r, r->maybe_ran ? B24_OUTCOME_LOST
@@ -165,14 +201,13 @@ static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
                          "the call's timeout has passed");
       continue;
     }
-    if (r->not_before_ms > now) {
-      if (r->not_before_ms < wake) wake = r->not_before_ms;
-    } else if (c->running < c->options.max_connections) {
-      b24__request_start(r, now);
-    }
-    if (r->state == B24_QUEUED && r->deadline_ms >= 0 &&
-        r->deadline_ms < wake)
-      wake = r->deadline_ms;
+    if (at <= now)
+      at = c->running < c->options.max_connections
+               ? try_start(c, r, now)
+               : INT64_MAX; /* until a connection is free */
+    if (r->state != B24_QUEUED) continue;
+    if (r->deadline_ms >= 0 && r->deadline_ms < at) at = r->deadline_ms;
+    if (at > now && at < wake) wake = at;
   }
   return wake;
 }

@@ -3,6 +3,7 @@
 #define B24_CORE_CLIENT_H
 
 #include "auth.h"
+#include "charge.h"
 #include "transport.h"
 
 typedef enum b24_request_state {
@@ -23,6 +24,8 @@ struct b24_request {
   size_t body_size;
   char *idempotency_header;
   char *url; /* a download's link */
+  b24_charge charge; /* whose working time it uses */
+  int admitted; /* counted by the limiter, not yet told how it ended */
   int version;
   int harmless;
   int attempts;
@@ -58,6 +61,10 @@ int64_t b24__client_unix(const b24_client *client);
 
 /* A number in [0, 1). */
 double b24__client_random(b24_client *client);
+
+/* How long the limiter makes the request wait: 0 = it is admitted and must
+ * be started. */
+int64_t b24__request_admit(b24_request *request, int64_t now_ms);
 
 /* Begin the next attempt of a queued request. On failure the request is
  * ended with that outcome. */

@@ -14,8 +14,6 @@
 
 #include "ledger.h"
 
-typedef struct b24_limiter b24_limiter;
-
 /* Rate and burst of a tariff by its name, "standard" or "enterprise"; 0 when
  * there is none of that name (limits). */
 int b24_limiter_tariff(double *rate, double *burst, const char *name);

@@ -225,14 +225,18 @@ static size_t value_end(const char *text, size_t size, size_t at,
   return at < size ? at : size;
 }
 
-/* name=value, name = "value", "name":"value", \"name\":\"value\". */
-static size_t named_value(const char *text, size_t size, size_t at) {
+/* name=value, name = "value", "name":"value", \"name\":\"value\". Inside of a
+ * plain value, which ends at *plain_end, others end where it does: they are
+ * passed by, or "token=token=..." would take the square of its length. */
+static size_t named_value(const char *text, size_t size, size_t at,
+                          size_t *plain_end) {
   static const char *const assigns[] = {"=", "%3d", NULL};
   static const char *const closes[] = {"]", "%5d", "\\\"", "\"", "'", NULL};
   size_t back = at;
   int quoted = back_over(text, &back, quotes);
   char quote = quoted ? text[at - 1] : '\0';
-  int named;
+  size_t end;
+  if (at < *plain_end) return 0;
   back_over_spaces(text, &back);
   if (back_over(text, &back, assigns)) {
     back_over_spaces(text, &back);
@@ -241,11 +245,13 @@ static size_t named_value(const char *text, size_t size, size_t at) {
     if (back == 0 || text[back - 1] != ':') return 0;
     back--;
     back_over_spaces(text, &back);
-    named = back_over(text, &back, quotes);
-    if (!named && !quoted) return 0; /* prose: "invalid token: expired" */
+    /* prose has no quotes: "invalid token: expired" */
+    if (!back_over(text, &back, quotes) && !quoted) return 0;
   }
   if (!is_credential_name(text, back)) return 0;
-  return value_end(text, size, at, quote) - at;
+  end = value_end(text, size, at, quote);
+  if (!quoted) *plain_end = end;
+  return end - at;
 }
 
 /* /rest/N/CODE and /rest/api/N/CODE, slashes also as \/ or %2F. */
@@ -293,7 +299,8 @@ static size_t user_info(const char *text, size_t size, size_t at) {
 }
 
 /* Length of a credential that begins at `at`, 0 = none does. */
-static size_t shaped_secret(const char *text, size_t size, size_t at) {
+static size_t shaped_secret(const char *text, size_t size, size_t at,
+                            size_t *plain_end) {
   char before;
   size_t length;
   if (at == 0) return 0;
@@ -310,7 +317,7 @@ static size_t shaped_secret(const char *text, size_t size, size_t at) {
   }
   if (before == '=' || before == ':' || before == '"' || before == '\'' ||
       before == ' ' || before == 'D' || before == 'd')
-    return named_value(text, size, at);
+    return named_value(text, size, at, plain_end);
   return 0;
 }
 
@@ -334,11 +341,12 @@ b24_kind b24__redact_write(b24_buf *out, const b24_redact *set,
   size_t before = out->size;
   size_t plain = 0;  /* where the text not yet written begins */
   size_t masked = 0; /* everything before this is masked or written */
+  size_t plain_end = 0;
   int full = 0;
   b24_kind kind = B24_OK;
   for (size_t at = 0; at < size && kind == B24_OK && !full; at++) {
     size_t length = known_secret(set, text + at, size - at);
-    size_t shaped = shaped_secret(text, size, at);
+    size_t shaped = shaped_secret(text, size, at, &plain_end);
     if (shaped > length) length = shaped;
     if (length == 0) continue;
     if (at >= masked) {

@@ -39,12 +39,55 @@ static void unlink_from(b24_client *c, b24_request *r) {
   r->previous = r->next = NULL;
 }
 
+/* ---- the limiter ------------------------------------------------------- */
+
+static b24_limiter *limiter_of(const b24_request *r) {
+  return r->client == NULL || r->url != NULL ? NULL
+                                             : r->client->options.limiter;
+}
+
+int64_t b24__request_admit(b24_request *r, int64_t now_ms) {
+  b24_limiter *l = limiter_of(r);
+  int64_t wait;
+  if (l == NULL) return 0;
+  wait = b24__charge_wait(&r->charge, l, now_ms);
+  if (wait > 0) return wait;
+  wait = b24_limiter_admit(l, now_ms);
+  if (wait > 0) return wait;
+  r->admitted = 1;
+  b24__charge_begin(&r->charge, l, now_ms);
+  return 0;
+}
+
+/* Tell the limiter how the admitted attempt ended; the wait when the portal
+ * refused it. */
+static int64_t tell_limiter(b24_request *r, const char *code) {
+  b24_limiter *l = limiter_of(r);
+  b24_client *c = r->client;
+  int64_t now;
+  if (l == NULL || !r->admitted) return 0;
+  r->admitted = 0;
+  now = b24__client_now(c);
+  b24__charge_end(&r->charge, l);
+  if (code != NULL && strcmp(code, "QUERY_LIMIT_EXCEEDED") == 0)
+    return b24_limiter_refused(l, now, b24__client_random(c));
+  if (r->exchange.outcome == B24_OUTCOME_NOT_CONNECTED ||
+      r->exchange.outcome == B24_OUTCOME_NOT_TRUSTED)
+    b24_limiter_unsent(l, now);
+  else
+    b24_limiter_answered(l, now);
+  return 0;
+}
+
 /* Take the running attempt back from the transport. */
 static void stop_running(b24_request *r) {
   b24_client *c = r->client;
-  if (r->state != B24_RUNNING) return;
-  c->transport.cancel(c->transport.self, &r->exchange);
-  c->running--;
+  if (r->state == B24_RUNNING) {
+    c->transport.cancel(c->transport.self, &r->exchange);
+    c->running--;
+    r->exchange.outcome = B24_OUTCOME_LOST;
+  }
+  (void)tell_limiter(r, NULL);
 }
 
 static void leave_pending(b24_request *r, b24_request_state state) {
@@ -120,7 +163,9 @@ b24_kind b24_client_submit(b24_request **out, b24_client *client,
   b24__buf_init(&r->exchange.answer, &r->alloc,
                 client->options.max_answer_bytes);
   r->state = B24_SETTLED;
-  if (!copy_call(r, call)) {
+  if (!copy_call(r, call) ||
+      b24__charge_init(&r->charge, &r->alloc, call->method, call->commands,
+                       call->command_count) != B24_OK) {
     b24_request_free(r);
     return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
   }
@@ -150,6 +195,7 @@ void b24_request_free(b24_request *r) {
   if (r->body != NULL) b24__free(&alloc, r->body, r->body_size + 1);
   b24__strfree(&alloc, r->idempotency_header);
   b24__strfree(&alloc, r->url);
+  b24__charge_dispose(&r->charge);
   b24__buf_dispose(&r->credentials.url);
   b24__buf_dispose(&r->credentials.body);
   b24__buf_dispose(&r->credentials.header);
@@ -242,7 +288,7 @@ void b24__request_abort(b24_request *r, b24_outcome outcome,
   r->exchange.outcome = outcome;
   r->exchange.status = 0;
   r->exchange.retry_after_ms = -1;
-  (void)snprintf(r->exchange.message, sizeof r->exchange.message, "%s",
+  (void)snprintf(r->exchange.message, sizeof r->exchange.message, "%.255s",
                  message);
   leave_pending(r, B24_ENDED);
 }
@@ -261,6 +307,31 @@ void b24_request_answer(b24_answer *out, const b24_request *r) {
   out->elapsed_ms = r->elapsed_ms;
 }
 
+/* The facts about limits: fed into the limiter, and what they mean for this
+ * attempt. */
+static void settle_limits(b24_request *r, const b24_facts *facts,
+                          b24_attempt *a) {
+  b24_client *c = r->client;
+  b24_limiter *l = limiter_of(r);
+  int64_t unix_now = b24__client_unix(c);
+  int64_t wait;
+  a->reset_in_ms = -1;
+  if (facts->operating_reset_at_ms > 0) {
+    a->reset_in_ms = facts->operating_reset_at_ms - unix_now;
+    if (a->reset_in_ms < 0) a->reset_in_ms = 0;
+  }
+  wait = tell_limiter(r, facts->code);
+  if (wait > a->retry_after_ms) a->retry_after_ms = wait;
+  if (l == NULL || r->exchange.outcome != B24_OUTCOME_ANSWER) return;
+  if (facts->code != NULL && strcmp(facts->code, "OPERATION_TIME_LIMIT") == 0)
+    a->reset_in_ms =
+        b24_limiter_blocked(l, r->method, facts->operating_reset_at_ms,
+                            b24__client_now(c), unix_now);
+  else if (facts->decoded)
+    b24_client_operating(c, r->method, facts->cost_ms, facts->operating_ms,
+                         facts->operating_reset_at_ms);
+}
+
 void b24_request_settle(b24_request *r, const b24_facts *facts,
                         b24_verdict *out) {
   b24_attempt a = {0};
@@ -274,20 +345,17 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
   a.attempts = r->attempts;
   a.harmless = r->harmless;
   a.maybe_ran = r->maybe_ran;
-  a.reset_in_ms = -1;
   a.left_ms = r->deadline_ms >= 0 ? r->deadline_ms - now : -1;
   if (r->deadline_ms >= 0 && a.left_ms < 0) a.left_ms = 0;
   if (c != NULL) {
     a.retries = c->options.retries;
     a.wait_max_ms = c->options.wait_max_ms;
     a.random = b24__client_random(c);
-    if (facts->operating_reset_at_ms > 0) {
-      a.reset_in_ms = facts->operating_reset_at_ms - b24__client_unix(c);
-      if (a.reset_in_ms < 0) a.reset_in_ms = 0;
-    }
+    settle_limits(r, facts, &a);
   }
   b24__retry_decide(out, &a);
-  if (out->sent == B24_SENT_UNKNOWN) r->maybe_ran = 1;
+  /* an answer that cannot be read tells that it arrived, so it may have run */
+  if (out->sent != B24_SENT_NO) r->maybe_ran = 1;
   if (out->action == B24_RETRY && c != NULL) {
     r->not_before_ms = now + out->wait_ms;
     r->state = B24_QUEUED;

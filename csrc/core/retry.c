@@ -200,6 +200,11 @@ void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
         fail(out, B24_NETWORK, B24_SENT_UNKNOWN, 0,
              "sent, and no answer came: it may have run");
       return;
+    case B24_OUTCOME_BLOCKED:
+      fail(out, B24_LIMIT, unsent, 1,
+           "the method's working time is used up, and the wait for it is "
+           "longer than wait_max");
+      return;
     case B24_OUTCOME_CANCELLED:
       fail(out, B24_CANCELLED, unsent, 0, "cancelled");
       return;

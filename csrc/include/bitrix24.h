@@ -91,6 +91,9 @@ typedef enum b24_page_style {
 typedef struct b24_client b24_client;   /* one portal, one set of credentials */
 typedef struct b24_request b24_request; /* one call, through all its attempts */
 
+/* The budget of one portal as seen from this address; see limiter.h. */
+typedef struct b24_limiter b24_limiter;
+
 /* How to connect. Set by b24_options_init, then changed field by field; all
  * strings are copied by b24_client_new. Times are milliseconds. */
 typedef struct b24_options {
@@ -108,6 +111,10 @@ typedef struct b24_options {
   int64_t wait_max_ms;        /* longest wait before one attempt (660 000) */
   size_t max_answer_bytes;    /* cap of one decompressed answer (256 MiB) */
   uint64_t seed;              /* of the jitter; 0 = from the clock */
+  double rate, burst;   /* requests a second, and at once (2, 50); rate 0: no
+                           limit of our own. Clients of one portal and tariff
+                           in this process share one budget */
+  b24_limiter *limiter; /* another budget, NULL = that one; referenced */
   const b24_alloc *alloc;     /* NULL = the C library's; copied */
   const b24_clock *clock;     /* NULL = the system's; copied */
 } b24_options;
@@ -144,6 +151,7 @@ typedef enum b24_outcome {
   B24_OUTCOME_NOT_TRUSTED,   /* TLS verification failed: nothing was sent */
   B24_OUTCOME_LOST,          /* sent, at least in part, and no answer came */
   B24_OUTCOME_NOMEM,         /* memory ran out meanwhile */
+  B24_OUTCOME_BLOCKED,       /* its turn is further off than wait_max */
   B24_OUTCOME_CANCELLED      /* the client was closed */
 } b24_outcome;
 
@@ -165,6 +173,8 @@ typedef struct b24_call {
   int harmless;                /* repeating cannot change anything twice */
   const char *idempotency_key; /* REST 3.0, NULL = none */
   int64_t timeout_ms;          /* for everything: waits, attempts; 0 = none */
+  const char *const *commands; /* batch: the methods in it, else NULL */
+  size_t command_count;
   const char *url;             /* download: GET this link, with no token */
   const b24_sink *sink;        /* download: where the bytes go */
 } b24_call;
@@ -181,6 +191,17 @@ B24_API b24_kind b24_client_submit(b24_request **out, b24_client *client,
  * NULL when nothing ended. */
 B24_API b24_kind b24_client_step(b24_request **out, b24_client *client,
                                  int64_t timeout_ms, b24_error *err);
+
+/* Tell what the `time` of a batch's command said: what it took (-1 = not
+ * known), `operating` in ms (-1 = absent, which is not zero), and
+ * operating_reset_at (unix ms, 0 = absent). */
+B24_API void b24_client_operating(b24_client *client, const char *method,
+                                  int64_t cost_ms, int64_t operating_ms,
+                                  int64_t reset_at_unix_ms);
+
+/* A command of a batch was refused with OPERATION_TIME_LIMIT: calls of that
+ * method wait. */
+B24_API void b24_client_blocked(b24_client *client, const char *method);
 
 /* How many requests are queued or on their way. */
 B24_API size_t b24_client_pending(const b24_client *client);
@@ -204,6 +225,8 @@ B24_API void b24_request_answer(b24_answer *out, const b24_request *request);
 typedef struct b24_facts {
   int decoded;      /* 1: it was readable as an answer of the platform */
   const char *code; /* its error code ("" is one), NULL = no error */
+  int64_t cost_ms;               /* the answer's duration, -1 = not told */
+  int64_t operating_ms;          /* -1 = absent, which is not zero */
   int64_t operating_reset_at_ms; /* unix time, 0 = not told */
 } b24_facts;
 

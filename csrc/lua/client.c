@@ -48,6 +48,14 @@ static int field_int(lua_State *L, const char *name, int otherwise) {
   return value < 0 || value > 1000000 ? otherwise : (int)value;
 }
 
+static double field_number(lua_State *L, const char *name, double otherwise) {
+  lua_Number value;
+  lua_getfield(L, 1, name);
+  value = luaL_optnumber(L, -1, otherwise);
+  lua_pop(L, 1);
+  return value;
+}
+
 static int field_flag(lua_State *L, const char *name) {
   int flag;
   lua_getfield(L, 1, name);
@@ -75,6 +83,8 @@ static int client_new(lua_State *L) {
   options.max_connections =
       field_int(L, "max_connections", options.max_connections);
   options.retries = field_int(L, "retries", options.retries);
+  options.rate = field_number(L, "rate", options.rate);
+  options.burst = field_number(L, "burst", options.burst);
   options.timeout_ms = field_ms(L, "timeout", options.timeout_ms);
   options.connect_timeout_ms =
       field_ms(L, "connect_timeout", options.connect_timeout_ms);
@@ -91,11 +101,29 @@ static int client_new(lua_State *L) {
   return 1;
 }
 
+#define COMMANDS_MAX 50
+
+/* The methods of a batch's commands, from the sequence at the top. The
+ * strings are anchored by that sequence. [-0, +0] */
+static size_t read_commands(lua_State *L, const char **out) {
+  size_t count = 0;
+  if (!lua_istable(L, -1)) return 0;
+  while (count < COMMANDS_MAX) {
+    lua_rawgeti(L, -1, (lua_Integer)count + 1);
+    if (lua_type(L, -1) != LUA_TSTRING) break;
+    out[count++] = lua_tostring(L, -1);
+    lua_pop(L, 1);
+  }
+  if (count < COMMANDS_MAX) lua_pop(L, 1);
+  return count;
+}
+
 /* submit{ method=, version=, body=, harmless=, idempotency_key=, timeout= }
  * or { method=, url=, path=, timeout= } -> request | nil, kind, message */
 static int client_submit(lua_State *L) {
   b24_call call;
   const char *path;
+  const char *commands[COMMANDS_MAX];
   (void)check_client(L);
   luaL_checktype(L, 2, LUA_TTABLE);
   memset(&call, 0, sizeof call);
@@ -108,6 +136,9 @@ static int client_submit(lua_State *L) {
   call.idempotency_key = field_string(L, "idempotency_key");
   lua_getfield(L, 1, "body");
   call.body = luaL_optlstring(L, -1, NULL, &call.body_size);
+  lua_getfield(L, 1, "commands");
+  call.commands = commands;
+  call.command_count = read_commands(L, commands);
   call.version = field_int(L, "version", 2);
   call.harmless = field_flag(L, "harmless");
   call.timeout_ms = field_ms(L, "timeout", 0);
@@ -153,6 +184,27 @@ static int client_redact(lua_State *L) {
   length = b24_client_redact(clean, room, self->client, text, length);
   lua_pushlstring(L, clean, length);
   return 1;
+}
+
+/* operating(method, duration|nil, operating|nil, reset_at|nil): what the
+ * `time` of a batch's command said, seconds */
+static int client_operating(lua_State *L) {
+  lb24_client *self = check_client(L);
+  const char *method = luaL_checkstring(L, 2);
+  int64_t cost = lb24_arg_ms(L, 3, -1);
+  int64_t operating = lb24_arg_ms(L, 4, -1);
+  int64_t reset_at = lb24_arg_ms(L, 5, 0);
+  if (self->client != NULL)
+    b24_client_operating(self->client, method, cost, operating, reset_at);
+  return 0;
+}
+
+/* blocked(method): a command was refused with OPERATION_TIME_LIMIT */
+static int client_blocked(lua_State *L) {
+  lb24_client *self = check_client(L);
+  const char *method = luaL_checkstring(L, 2);
+  if (self->client != NULL) b24_client_blocked(self->client, method);
+  return 0;
 }
 
 static int client_origin(lua_State *L) {
@@ -205,7 +257,9 @@ int lb24_open_client(lua_State *L) {
       {"submit", client_submit},   {"step", client_step},
       {"redact", client_redact},   {"origin", client_origin},
       {"pending", client_pending}, {"close", client_close},
-      {"is_closed", client_is_closed}, {NULL, NULL}};
+      {"is_closed", client_is_closed},
+      {"operating", client_operating}, {"blocked", client_blocked},
+      {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__gc", client_close}, {"__close", client_close}, {NULL, NULL}};
   static const luaL_Reg functions[] = {

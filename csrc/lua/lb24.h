@@ -19,6 +19,7 @@ int lb24_open_catalogue(lua_State *L); /* [-0, +1] core.catalogue */
 int lb24_open_client(lua_State *L);    /* [-0, +1] core.client */
 int lb24_open_json(lua_State *L);      /* [-0, +1] core.json */
 int lb24_open_page(lua_State *L);      /* [-0, +1] core.page */
+int lb24_open_query(lua_State *L);     /* [-0, +1] core.query */
 
 /* A file beside the one a download is meant for, renamed when complete. */
 typedef struct lb24_part {
@@ -62,6 +63,9 @@ void lb24_request_register(lua_State *L);
  * or NULL. Returns the number of values pushed. */
 int lb24_request_submit(lua_State *L, int client, b24_call *call,
                         const char *path);
+
+/* Milliseconds of an argument in seconds; `otherwise` when it is nil. */
+int64_t lb24_arg_ms(lua_State *L, int arg, int64_t otherwise);
 
 /* Push kind, sent (nil: nobody knows), retryable, again [-0, +4]. */
 int lb24_push_verdict(lua_State *L, const b24_verdict *verdict);

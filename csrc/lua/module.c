@@ -23,9 +23,10 @@ int luaopen_bitrix24_core(lua_State *L) {
       {"client", lb24_open_client},
       {"json", lb24_open_json},
       {"page", lb24_open_page},
+      {"query", lb24_open_query},
   };
   luaL_checkversion(L);
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     lua_pushcfunction(L, parts[i].open);
     lua_call(L, 0, 1);

@@ -18,6 +18,7 @@ static const char *outcome_name(b24_outcome outcome) {
     case B24_OUTCOME_NOT_TRUSTED: return "not_trusted";
     case B24_OUTCOME_LOST: return "lost";
     case B24_OUTCOME_NOMEM: return "nomem";
+    case B24_OUTCOME_BLOCKED: return "blocked";
     case B24_OUTCOME_CANCELLED: return "cancelled";
   }
   return "unknown";
@@ -118,8 +119,15 @@ int lb24_push_verdict(lua_State *L, const b24_verdict *verdict) {
   return 4;
 }
 
-/* settle(decoded, code|nil, reset_at|nil) -> action, kind, sent, retryable,
- * wait, reason; sent is nil when it is not known */
+int64_t lb24_arg_ms(lua_State *L, int arg, int64_t otherwise) {
+  lua_Number seconds = luaL_optnumber(L, arg, -1);
+  if (!(seconds >= 0) || seconds > 1e12) return otherwise;
+  return (int64_t)(seconds * 1000);
+}
+
+/* settle(decoded, code|nil, reset_at|nil, operating|nil, duration|nil) ->
+ * action, kind, sent, retryable, wait, reason; sent is nil when it is not
+ * known */
 static int request_settle(lua_State *L) {
   lb24_request *self = check_live(L);
   b24_facts facts;
@@ -127,8 +135,9 @@ static int request_settle(lua_State *L) {
   memset(&facts, 0, sizeof facts);
   facts.decoded = lua_toboolean(L, 2);
   facts.code = luaL_optstring(L, 3, NULL);
-  facts.operating_reset_at_ms =
-      (int64_t)(luaL_optnumber(L, 4, 0) * 1000);
+  facts.operating_reset_at_ms = lb24_arg_ms(L, 4, 0);
+  facts.operating_ms = lb24_arg_ms(L, 5, -1);
+  facts.cost_ms = lb24_arg_ms(L, 6, -1);
   b24_request_settle(self->request, &facts, &verdict);
   if (verdict.action == B24_DONE || verdict.action == B24_FAIL) {
     lua_getiuservalue(L, 1, 2);

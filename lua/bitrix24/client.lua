@@ -13,7 +13,7 @@ local tasks = require "bitrix24.tasks"
 local wire = require "bitrix24.wire"
 
 local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
-local tostring, type, warn = tostring, type, warn
+local tonumber, tostring, type, warn = tonumber, tostring, type, warn
 local open = io.open
 
 local _ENV = nil -- luacheck: ignore
@@ -247,6 +247,24 @@ local function read_link(status)
   return { decoded = true, code = tostring(status), description = "the link cannot be fetched" }
 end
 
+--- What an answer's `time` says of working time: operating_reset_at (unix
+-- seconds), operating and duration (seconds), nil where it says nothing.
+local function used_of(answer)
+  local time = answer and answer.time
+  if not time then return nil, nil, nil end
+  return tonumber(time.operating_reset_at), tonumber(time.operating), tonumber(time.duration)
+end
+
+--- Tell the limiter what a command of a batch used.
+function Client:note_command(method, answer)
+  if answer.code == "OPERATION_TIME_LIMIT" then
+    self.core:blocked(method)
+  else
+    local reset_at, operating, duration = used_of(answer)
+    self.core:operating(method, duration, operating, reset_at)
+  end
+end
+
 --- Give a complete download its name; the error when that fails.
 local function commit(pending)
   local bytes, why = pending.request:commit(pending.path)
@@ -269,7 +287,7 @@ function Client:settle(pending)
       or envelope.read(body, status, content_type, pending.row, pending.nulls or self.nulls)
   end
   local action, kind, sent, retryable, wait, reason =
-    request:settle(answer ~= nil and answer.decoded, answer and answer.code, answer and answer.reset_at)
+    request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
   self:tell {
     event = "answer", method = pending.method, version = pending.version, status = status,
     attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome,
@@ -341,15 +359,20 @@ function Client:send_batch(calls, halt)
   end
   local shared = { method = "batch", version = 2, done = false, nulls = "keep", commands = #calls }
   self.tasks:own(shared)
-  local body = wire.body2(calls, halt)
-  return self:submit({ method = "batch", version = 2, harmless = harmless, body = body }, shared)
+  shared.calls = calls
+  return self:submit({
+    method = "batch", version = 2, harmless = harmless, body = wire.body2(calls, halt),
+    commands = wire.methods(calls),
+  }, shared)
 end
 
 --- Wait for a batch; raises when the request as a whole failed.
 ---@return bitrix24.Answer[] one outcome for every command, in order
 function Client:wait_batch(shared)
   self:wait(shared)
-  return wire.read(shared, shared.commands, self.nulls)
+  local outcomes = wire.read(shared, shared.commands, self.nulls)
+  for i, answer in ipairs(outcomes) do self:note_command(shared.calls[i].method, answer) end
+  return outcomes
 end
 
 --- Fetch a signed link into a file: written beside it, renamed when complete.

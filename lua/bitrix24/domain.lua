@@ -52,8 +52,15 @@ function Node.__index(node, key)
   return found
 end
 
+--- Is it a node or a portal: what stands before a colon?
+local function is_receiver(value)
+  local metatable = type(value) == "table" and getmetatable(value)
+  local name = type(metatable) == "table" and metatable.__name
+  return name == Node.__name or name == "bitrix24.portal"
+end
+
 function Node.__call(node, params, opts)
-  if is_node(params) then
+  if is_receiver(params) then
     errors.config("call it with a dot, not a colon", ("write %s{ … }"):format(node[PATH]), node[PATH])
   end
   return node[ROOT]():call(node[PATH], params, opts)

@@ -21,7 +21,6 @@ local _ENV = nil -- luacheck: ignore
 ---@field description string?
 ---@field validation table?
 ---@field message string? why it is not readable
----@field reset_at number? operating_reset_at, unix seconds
 
 local envelope = {}
 
@@ -84,10 +83,11 @@ function envelope.read_fault(answer, body)
 end
 
 --- Some methods answer "200" and hide the failure inside `result`
--- (imconnector.register, humanresources.hcmlink.employee.set).
+-- (imconnector.register, humanresources.hcmlink.employee.set and job.update).
 local function read_inner_error(answer, result)
   if type(result) ~= "table" then return end
-  if result.result == false and result.error ~= nil then
+  local failed = result.result == false or result.error_description ~= nil and result.result == nil
+  if failed and result.error ~= nil and result.error ~= json.null then
     answer.code = text(result.error)
     answer.description = plain(text(result.error_description))
   elseif result.status == "error" and type(result.errors) == "table" then
@@ -97,7 +97,7 @@ local function read_inner_error(answer, result)
       answer.code = text(first.code) or ""
       answer.description = plain(text(first.message))
     else
-      answer.description = text(first)
+      answer.description = plain(text(first))
     end
   end
 end
@@ -135,11 +135,12 @@ function envelope.read(body, status, content_type, row, nulls)
     return { decoded = false, message = "the answer is not an object" }
   end
   local answer = { decoded = true, time = type(decoded.time) == "table" and decoded.time or nil }
-  answer.reset_at = answer.time and tonumber(answer.time.operating_reset_at)
   if decoded.error ~= nil and decoded.error ~= json.null then
     envelope.read_fault(answer, decoded)
     return answer
   end
+  read_inner_error(answer, decoded.result)
+  if answer.code then return answer end
   if not good then
     return { decoded = false, message = ("HTTP %d without an error code"):format(status) }
   end
@@ -153,7 +154,6 @@ function envelope.read(body, status, content_type, row, nulls)
     return { decoded = false, message = "the answer has neither result nor error" }
   end
   answer.result, answer.total, answer.next = result, integer(decoded.total), integer(decoded.next)
-  read_inner_error(answer, result)
   return answer
 end
 

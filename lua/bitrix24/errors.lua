@@ -106,7 +106,16 @@ local function distance(a, b)
   return previous[#b]
 end
 
---- The candidate closest to a misspelt name, or nil when none is near.
+--- How many letters two names share at their beginning, ignoring case.
+local function common_start(a, b)
+  a, b = a:lower(), b:lower()
+  local n = 0
+  while n < #a and a:byte(n + 1) == b:byte(n + 1) do n = n + 1 end
+  return n
+end
+
+--- The candidate closest to a misspelt name, or nil when none is near; of
+-- equally close ones, the one that begins alike: retry means retries.
 ---@param name any
 ---@param candidates string[]
 ---@return string?
@@ -115,7 +124,10 @@ function errors.nearest(name, candidates)
   local best, best_distance
   for _, candidate in ipairs(candidates) do
     local d = distance(name, candidate)
-    if not best or d < best_distance then best, best_distance = candidate, d end
+    if not best or d < best_distance
+      or (d == best_distance and common_start(name, candidate) > common_start(name, best)) then
+      best, best_distance = candidate, d
+    end
   end
   if best and best_distance <= min(3, #best // 2) then return best end
   return nil
@@ -132,7 +144,9 @@ function errors.check_options(options, known, where)
   for key in pairs(options) do
     if known[key] == nil then
       local nearest = errors.nearest(key, names)
-      local shown = type(key) == "string" and ("'%s'"):format(key) or tostring(key)
+      -- what is no name may be a secret in the wrong place
+      local shown = tostring(key)
+      if type(key) == "string" then shown = key:find("^[%w_-]+$") and "'" .. key .. "'" or "(not a name)" end
       errors.config(("%s: unknown option %s"):format(where, shown),
         nearest and ("did you mean '%s'?"):format(nearest) or nil)
     end

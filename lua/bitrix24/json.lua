@@ -113,6 +113,17 @@ end
 ---@return string? message the rest of the sentence: "is a function, …"
 json.encode = core.json.encoder(KINDS, read_file)
 
+--- Encode a table of parameters as PHP reads a query: `fields[PHONE][0]=…`.
+-- nil when a query cannot say it exactly (null, an empty array, a file, text
+-- that a batch would take for a reference): then it must travel as JSON.
+---@param references table metatable of values that have `steps`, a reference to an earlier command
+---@return fun(params: table): string?
+function json.query_encoder(references)
+  local kinds = { [references] = "reference" }
+  for metatable, kind in next, KINDS do kinds[metatable] = kind end
+  return core.query.encoder(kinds)
+end
+
 --- A JSON array, also when it is empty. A marked copy: the argument stays as it
 -- is, and the copy may be appended to like any sequence.
 ---@param items table a sequence

@@ -52,6 +52,13 @@ local LATER = {
   limiter = true, record = true, replay = true, profile = true,
 }
 
+--- Requests a second, and at once (limits).
+local TARIFFS = {
+  standard = { rate = 2, burst = 50 },
+  enterprise = { rate = 5, burst = 250 },
+  [false] = { rate = 0, burst = 0 },
+}
+
 local options = {}
 
 --- Check what was given to `connect` and complete it.
@@ -80,6 +87,8 @@ function options.read(given)
     end
     out[name] = value
   end
+  local tariff = TARIFFS[out.limits == nil and "standard" or out.limits] or out.limits
+  out.rate, out.burst = tariff.rate, tariff.burst
   if out.webhook and (out.domain or out.access_token) then
     errors.config("connect: give either 'webhook' or 'domain' with 'access_token', not both")
   end

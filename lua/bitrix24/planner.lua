@@ -134,6 +134,7 @@ function Planner:send(lane, commands)
   self.client:submit({
     method = "batch", version = version, harmless = lane ~= "write2",
     body = version == 3 and wire.body3(commands) or wire.body2(commands, false),
+    commands = wire.methods(commands),
   }, shared)
 end
 
@@ -178,6 +179,7 @@ function Planner:deliver(lane, commands, shared)
   local outcomes = wire.read(shared, #commands, client.nulls)
   for i, pending in ipairs(commands) do
     local answer = outcomes[i]
+    client:note_command(pending.method, answer)
     if pending.done then -- luacheck: ignore
       -- cancelled meanwhile
     elseif answer.code and again(self, pending, answer) then

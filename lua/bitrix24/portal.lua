@@ -198,7 +198,12 @@ Portal.__gc = close
 ---@param options table as options.read returns them
 ---@return bitrix24.Portal
 function portal.open(options)
-  return setmetatable({ [CLIENT] = client.new(options) }, Portal)
+  local here = client.new(options)
+  local self = setmetatable({ [CLIENT] = here }, Portal)
+  -- a portal is closed when it is collected; whoever holds the client, a loop
+  -- or a call on its way, holds the portal too
+  here.owner = self
+  return self
 end
 
 portal.is_portal = is_portal

@@ -3,7 +3,6 @@
 -- keyed as the commands (settings/how-to-call-rest-api/batch).
 -- REST 3.0: an array of {"method", "query"} and an array of results.
 
-local core = require "bitrix24.core"
 local envelope = require "bitrix24.envelope"
 local json = require "bitrix24.json"
 
@@ -23,7 +22,13 @@ function wire.key(n)
 end
 
 local Reference = { __name = "bitrix24.reference" }
-Reference.__tostring = function(reference) return reference.text end
+Reference.__tostring = function(reference)
+  local out = { "$result" }
+  for _, step in ipairs(reference.steps) do out[#out + 1] = ("[%s]"):format(step) end
+  return concat(out)
+end
+
+local encode_query = json.query_encoder(Reference)
 
 --- A value that the portal fills in: a place in the result of an earlier
 -- command of the same batch. Only this, never a string, is written as syntax.
@@ -31,9 +36,7 @@ Reference.__tostring = function(reference) return reference.text end
 ---@param ... string|integer names, and places that count from 0 as PHP does
 ---@return table
 function wire.reference(n, ...)
-  local out = { "$result[", wire.key(n), "]" }
-  for _, step in ipairs { ... } do out[#out + 1] = ("[%s]"):format(step) end
-  return setmetatable({ text = concat(out) }, Reference)
+  return setmetatable({ steps = { wire.key(n), ... } }, Reference)
 end
 
 --- A pending call as a command, or nil when it cannot be one without a change
@@ -46,9 +49,18 @@ function wire.command(pending)
     local query = json.encode(pending.params, pending.row and pending.row.shape(), "params")
     return query and ('{"method":%s,"query":%s}'):format(json.encode(pending.method), query)
   end
-  local query = core.query.encode(pending.params, Reference)
+  local query = encode_query(pending.params)
   if not query then return nil end
   return query == "" and pending.method or pending.method .. "?" .. query
+end
+
+--- The methods of a batch, for the limiter.
+---@param commands { method: string }[]
+---@return string[]
+function wire.methods(commands)
+  local out = {}
+  for i, call in ipairs(commands) do out[i] = call.method end
+  return out
 end
 
 --- The body of a REST 2 batch.

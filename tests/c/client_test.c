@@ -116,6 +116,7 @@ static b24_client *client_in(world *w, b24_options *options,
   clock.mono_ms = world_now;
   clock.unix_ms = world_unix;
   clock.ud = w;
+  options->rate = 0; /* each world has a time of its own */
   options->clock = &clock;
   options->seed = 42;
   CHECK_INT(b24__client_new_over(&client, options, transport, &err), B24_OK);
@@ -460,6 +461,7 @@ static int live_once(const b24_alloc *alloc) {
   options.access_token = "tok";
   options.alloc = alloc;
   options.clock = &clock;
+  options.rate = 0;
   if (b24__client_new_over(&client, &options, transport, &err) != B24_OK)
     return 0;
   memset(&c, 0, sizeof c);

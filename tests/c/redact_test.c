@@ -201,6 +201,25 @@ TEST(text_with_nul_bytes_and_no_text) {
   b24__redact_dispose(&set);
 }
 
+/* Each of the million could end at the end of the text. */
+TEST(long_texts_take_their_time_and_no_more) {
+  static const char part[] = "token=/rest/1/:// Bearer x";
+  for (size_t length = 6; length < sizeof part; length += sizeof part - 8) {
+    b24_redact set;
+    b24_buf in, out;
+    b24__redact_init(&set, b24__alloc_default());
+    add(&set, "token=tok");
+    b24__buf_init(&in, b24__alloc_default(), 6000000);
+    b24__buf_init(&out, b24__alloc_default(), 6000000);
+    while (b24__buf_append(&in, part, length) == B24_OK) continue;
+    CHECK_INT(b24__redact_write(&out, &set, in.data, in.size), B24_OK);
+    CHECK(out.size < in.size);
+    b24__buf_dispose(&in);
+    b24__buf_dispose(&out);
+    b24__redact_dispose(&set);
+  }
+}
+
 /* ---- property ---------------------------------------------------------- */
 
 static uint64_t state = 88172645463325252u;
@@ -350,6 +369,7 @@ int main(void) {
   RUN(credentials_are_known_by_their_surroundings);
   RUN(what_does_not_fit_is_cut_after_masking);
   RUN(text_with_nul_bytes_and_no_text);
+  RUN(long_texts_take_their_time_and_no_more);
   RUN(no_output_holds_a_secret);
   RUN(memory_that_runs_out_leaks_nothing);
   RUN(secrets_are_wiped_before_they_are_freed);

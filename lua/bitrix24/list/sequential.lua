@@ -82,9 +82,13 @@ function Pages:next()
   local ok, result, response = pcall(caller.wait, self.pending)
   self.pending = nil
   if not ok then error(result, 0) end
+  if self.promised and find.is_nothing(result) then
+    error(protocol(self, "the portal announced a further page and gave nothing for it"), 0)
+  end
   local records = find.find(result, caller.row, caller.method)
   local facts = self.form:facts(records, result, response)
   facts.fingerprint = core.page.fingerprint(records, caller.row and caller.row.id_field)
+  self.promised = facts.next ~= nil
   local fresh = decide(self, facts)
   if self.seen then
     records = only_new(self, records)

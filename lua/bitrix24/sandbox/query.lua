@@ -84,14 +84,16 @@ end
 local function compile(filter, spec, range)
   local tests, any = {}, false
   for key, value in pairs(filter) do
-    if type(key) == "string" and key:lower() == "logic" then
+    if type(key) == "string" and key:lower() == "logic" and not spec.flat then
       any = tostring(value):upper() == "OR"
       if any then range = nil end
     end
   end
   for key, value in pairs(filter) do
     if is_group(key, value) then
-      tests[#tests + 1] = compile(value, spec) or function() return true end
+      if not spec.flat then
+        tests[#tests + 1] = compile(value, spec) or function() return true end
+      end
     elseif type(key) == "string" and key:lower() ~= "logic" then
       local prefix, name = query.key(key)
       local operation = PREFIX[prefix]
@@ -255,12 +257,14 @@ end
 ---@param kind string
 ---@param spec table { filter=, order=, select=, start=, limit=50,
 ---  fields = map of allowed names to field names or true, fold = names in any case,
+---  flat = groups and `logic` are passed over,
 ---  unknown = "ignore"|"error"|fun(name, where), keys = fun(object) → its keys in order }
 ---@return table[] records, integer? total, integer? next
 function query.run(store, kind, spec)
   local id_field = store:id_field(kind)
   local inner = {
-    fields = spec.fields, fold = spec.fold, unknown = spec.unknown, keys = spec.keys, id = id_field,
+    fields = spec.fields, fold = spec.fold, flat = spec.flat, unknown = spec.unknown, keys = spec.keys,
+    id = id_field,
   }
   local limit, start = spec.limit or 50, integer(spec.start, 0)
   local counted = start >= 0

@@ -89,7 +89,7 @@ end
 --- Run the query of a list method.
 ---@param call table
 ---@param kind string
----@param spec table { fields=, unknown=, limit=, filter=, order=, start= }; the last three are
+---@param spec table { fields=, unknown=, flat=, limit=, filter=, order=, start= }; the last three are
 ---  read from the call when absent
 ---@return table[] records, table page { total=, next= } for the envelope
 function common.query(call, kind, spec)
@@ -100,6 +100,7 @@ function common.query(call, kind, spec)
     start = start,
     limit = spec.limit,
     fields = spec.fields,
+    flat = spec.flat,
     unknown = spec.unknown,
     keys = common.keys(call),
   })

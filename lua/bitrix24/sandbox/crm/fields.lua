@@ -11,8 +11,8 @@ local _ENV = nil -- luacheck: ignore
 
 local fields = {}
 
--- NAME type flags: r read-only, * required, m multiple, 2 absent from the older
--- methods, i absent from crm.item.*.
+-- NAME type flags: r read-only, m multiple, 2 absent from the older methods.
+-- Phones and the like (crm_multifield) are `fm` in crm.item.*.
 local COMMON = [[
 ID integer r
 DATE_CREATE datetime r
@@ -175,7 +175,7 @@ end
 
 local function read(source, renamed)
   local set = { list = {}, by_name = {}, by_camel = {} }
-  for name, kind, flags in gmatch(source, "([%w_]+) ([%w_]+) ?([%w*]*)\n") do
+  for name, kind, flags in gmatch(source, "([%w_]+) ([%w_]+) ?(%w*)\n") do
     local field = {
       name = name,
       type = kind,

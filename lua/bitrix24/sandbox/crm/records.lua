@@ -13,7 +13,8 @@ local _ENV = nil -- luacheck: ignore
 
 local function list(entity)
   return function(call)
-    local found, page = common.query(call, entity.kind, { fields = entity.set.filter })
+    -- `logic` and groups are for crm.item.list alone (crm/contacts/crm-contact-list).
+    local found, page = common.query(call, entity.kind, { fields = entity.set.filter, flat = true })
     local columns = view.columns(entity.set, call:param("select"))
     local out = json.array {}
     for i, record in ipairs(found) do out[i] = view.record(record, columns) end

@@ -4,7 +4,7 @@
 
 local format = string.format
 local ipairs, tostring, type = ipairs, tostring, type
-local math_type = math.type
+local math_type, tointeger = math.type, math.tointeger
 local json = require "bitrix24.json"
 
 local _ENV = nil -- luacheck: ignore
@@ -85,11 +85,13 @@ local function text(value)
   return value
 end
 
-local function contact_data(values)
+-- Records of a fixture may leave out all but VALUE.
+local function contact_data(kind, values)
   local list = json.array {}
   for i, item in ipairs(values) do
     list[i] = {
-      ID = tostring(item.ID or i), VALUE_TYPE = item.VALUE_TYPE, VALUE = item.VALUE, TYPE_ID = item.TYPE_ID,
+      ID = tostring(item.ID or i), VALUE_TYPE = item.VALUE_TYPE or "WORK", VALUE = item.VALUE,
+      TYPE_ID = kind,
     }
   end
   return list
@@ -109,7 +111,7 @@ function view.record(record, columns)
     if not field.contact_data then
       out[name] = text(value)
     elseif value and value[1] then
-      out[name] = contact_data(value)
+      out[name] = contact_data(name, value)
     end
   end
   return out
@@ -129,7 +131,7 @@ view.COMPUTED = {
     for _, kind in ipairs { "PHONE", "EMAIL", "WEB", "IM" } do
       for _, item in ipairs(record[kind] or {}) do
         list[#list + 1] = {
-          id = item.ID, valueType = item.VALUE_TYPE, value = item.VALUE, typeId = item.TYPE_ID,
+          id = item.ID or #list + 1, valueType = item.VALUE_TYPE or "WORK", value = item.VALUE, typeId = kind,
         }
       end
     end
@@ -161,6 +163,8 @@ function view.item(record, columns, extra, original)
       value = field.multiple and json.array {} or null
     elseif field.multiple then
       value = json.array(value)
+    elseif math_type(value) == "float" then
+      value = tointeger(value) or value -- PHP writes 10000.0 as 10000
     end
     out[original and field.custom and field.name or field.camel] = value
   end
