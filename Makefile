@@ -158,6 +158,13 @@ asan: ## unit tests and specs under the sanitizers, Lua included
 valgrind: all ## run the recipe and its sandbox under valgrind
 	+@MAKE='$(MAKE)' tests/support/valgrind.sh $(ARGS)
 
+$(BUILD)/bench/%: tests/bench/%.c $(OBJ)/flags
+	@$(MKDIR) $(@D)
+	$(COMPILE) $(LUA_CFLAGS) $(CURL_CFLAGS) -o $@ $< $(LDFLAGS) $(CURL_LIBS) \
+	  $(shell $(PKG_CONFIG) --libs $(LUA_PC)) $(LDLIBS)
+bench: all $(BUILD)/bench/floor $(BUILD)/bench/measure ## measure against a floor in C and the JavaScript SDK; FAST=1
+	@$(RUN_ENV) BUILD='$(BUILD)' LUA='$(LUA)' FAST='$(FAST)' $(LUA) tests/bench/run.lua
+
 install: all ## install below PREFIX (/usr/local), in DESTDIR
 	@set -e; for file in $(LUA_FILES:lua/%=%); do \
 	  $(MKDIR) "$(DESTDIR)$(LUADIR)/$${file%/*}"; \
@@ -178,6 +185,6 @@ help: ## list the targets
 
 FORCE:
 .PHONY: all core sandbox units env test-env deps test unit spec lint layers \
-  demo asan valgrind install clean help FORCE
+  demo asan valgrind bench install clean help FORCE
 .DELETE_ON_ERROR:
 endif

@@ -1,45 +1,40 @@
--- Find chats by a phrase, list their members, find the CRM contacts among
--- them, and make a call list:
---   BITRIX24_WEBHOOK=https://…/rest/1/CODE/ lua5.4 examples/call_list.lua [PHRASE]
-local bitrix24 = require "bitrix24"
+-- Find chats by a phrase, find the CRM contacts among their members, make a call list of them.
+-- BITRIX24_WEBHOOK=https://HOST/rest/1/CODE/ lua5.4 examples/call_list.lua [PHRASE]
 local progress = require "bitrix24.progress"
-local portal <close> = bitrix24.connect()
-local phrase = arg[1] or "Project"
-
-local chats, values, seen = 0, { PHONE = {}, EMAIL = {} }, {}
-local function note(list, value)
-  if value and value ~= "" and not seen[value] then seen[value] = true; list[#list + 1] = value end
+local portal <close>, phrase = require "bitrix24".connect(), arg[1] or "Project"
+local chats = portal.im.search.chat.list:all{ FIND = phrase }
+local members = portal:map(chats, function(chat, i)
+  local users = portal.im.dialog.users.list:all{ DIALOG_ID = "chat" .. chat.id, SKIP_EXTERNAL = "Y" }
+  progress("reading chats", i, #chats)
+  return users
+end)
+local phones, emails, ids, known = {}, {}, {}, {}
+local function note(list, value) -- everything once
+  if (value or "") ~= "" and not known[value] then known[value] = table.insert(list, value) or true end
 end
-for chat in portal.im.search.chat.list:each{ FIND = phrase } do
-  chats = chats + 1
-  for user in portal.im.dialog.users.list:each{ DIALOG_ID = "chat" .. chat.id, SKIP_EXTERNAL = "Y" } do
-    for _, phone in pairs(user.phones or {}) do note(values.PHONE, phone) end
-    note(values.EMAIL, user.email)
+for i = 1, #chats do
+  for _, user in ipairs(members[i]) do
+    for _, phone in pairs(user.phones or {}) do note(phones, phone) end
+    note(emails, user.email)
   end
-  progress("chats read:", chats)
 end
-
-local contacts = {}
-for kind, list in pairs(values) do
+local lots = {}
+for kind, list in pairs{ PHONE = phones, EMAIL = emails } do
   for i = 1, #list, 20 do -- at most 20 values a call
-    local some = table.move(list, i, math.min(i + 19, #list), 1, {})
-    local found = portal.crm.duplicate.findbycomm{ entity_type = "CONTACT", type = kind, values = some }
-    for _, id in ipairs(found.CONTACT or {}) do seen[id] = seen[id] or table.insert(contacts, id) or true end
-    progress("looking up " .. kind, i, #list)
+    lots[#lots + 1] = { entity_type = "CONTACT", type = kind, values = { table.unpack(list, i, i + 19) } }
   end
+end
+for _, found in ipairs(portal:map(lots, function(lot) return portal.crm.duplicate.findbycomm(lot) end)) do
+  for _, id in ipairs(found.CONTACT or {}) do note(ids, id) end
 end
 progress()
-print(("%d chats with “%s”, %d phones and e-mails, %d contacts"):format(chats, phrase,
-  #values.PHONE + #values.EMAIL, #contacts))
-if #contacts == 0 then return end
-
-local id = portal.crm.calllist.add{ ENTITY_TYPE = "CONTACT", ENTITIES = contacts }
-local names, statuses = {}, {}
-for contact in portal.crm.item.list:each{ entityTypeId = 3, filter = { ["@id"] = contacts } } do
-  names[contact.id] = contact.name .. " " .. contact.lastName
+print(("%d chats with \"%s\", %d contacts among their members"):format(#chats, phrase, #ids))
+if #ids == 0 then return end
+local list, names, statuses = portal.crm.calllist.add{ ENTITY_TYPE = "CONTACT", ENTITIES = ids }, {}, {}
+for person in portal.crm.item.list:each{ entityTypeId = 3, filter = { ["@id"] = ids } } do
+  names[person.id] = person.name .. " " .. person.lastName
 end
 for _, status in ipairs(portal.crm.calllist.statuslist()) do statuses[status.STATUS_ID] = status.NAME end
-print("call list " .. id)
-for _, item in ipairs(portal.crm.calllist.items.get{ LIST_ID = id }) do
-  print(("%6d  %-30s %s"):format(item.ID, names[item.ID] or "?", statuses[item.STATUS] or item.STATUS))
+for _, item in ipairs(portal.crm.calllist.items.get{ LIST_ID = list }) do
+  print(("call list %d: %-28s %s"):format(list, names[item.ID], statuses[item.STATUS]))
 end

@@ -22,6 +22,14 @@ static int token_is_plain(const char *token) {
   return 1;
 }
 
+/* FNV-1a: enough to tell accounts apart, useless to whoever reads it. */
+static uint64_t account_of(const char *secret) {
+  uint64_t hash = 14695981039346656037ull;
+  for (; *secret != '\0'; secret++)
+    hash = (hash ^ (unsigned char)*secret) * 1099511628211ull;
+  return hash;
+}
+
 static b24_kind take_token(b24_auth *auth, const b24_options *options,
                            b24_error *err) {
   b24_kind kind;
@@ -72,6 +80,8 @@ b24_kind b24__auth_init(b24_auth *auth, const b24_alloc *alloc,
                      "no credentials: give webhook, or domain and "
                      "access_token, or set BITRIX24_WEBHOOK");
   if (kind != B24_OK) return kind;
+  auth->account =
+      account_of(auth->token != NULL ? auth->token : auth->address.code);
   b24__buf_init(&origin, alloc, ORIGIN_CAP);
   kind = b24__address_write_origin(&origin, &auth->address);
   if (kind == B24_OK)

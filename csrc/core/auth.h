@@ -16,6 +16,7 @@ typedef struct b24_auth {
   b24_redact secrets;
   char *token; /* access token of an application, NULL with a webhook */
   char *origin;
+  uint64_t account; /* tells webhooks and applications apart; no secret */
 } b24_auth;
 
 /* What one attempt is sent with; the buffers belong to the caller. */

@@ -5,7 +5,15 @@
  */
 #include "charge.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+
+void b24__charge_name(char out[B24_CHARGE_NAME_MAX], uint64_t account,
+                      const char *method) {
+  (void)snprintf(out, B24_CHARGE_NAME_MAX, "%016" PRIx64 " %.128s", account,
+                 method);
+}
 
 static b24_charged *find(const b24_charge *charge, const char *method) {
   for (size_t i = 0; i < charge->count; i++)
@@ -13,11 +21,15 @@ static b24_charged *find(const b24_charge *charge, const char *method) {
   return NULL;
 }
 
-static b24_kind add(b24_charge *charge, const char *method) {
-  b24_charged *item = find(charge, method);
+static b24_kind add(b24_charge *charge, uint64_t account,
+                    const char *method) {
+  char name[B24_CHARGE_NAME_MAX];
+  b24_charged *item;
+  b24__charge_name(name, account, method);
+  item = find(charge, name);
   if (item == NULL) {
     item = &charge->items[charge->count];
-    item->method = b24__strndup(charge->alloc, method, strlen(method));
+    item->method = b24__strndup(charge->alloc, name, strlen(name));
     if (item->method == NULL) return B24_NOMEM;
     charge->count++;
   }
@@ -26,16 +38,16 @@ static b24_kind add(b24_charge *charge, const char *method) {
 }
 
 b24_kind b24__charge_init(b24_charge *charge, const b24_alloc *alloc,
-                          const char *method, const char *const *commands,
-                          size_t command_count) {
+                          uint64_t account, const char *method,
+                          const char *const *commands, size_t command_count) {
   memset(charge, 0, sizeof *charge);
   charge->alloc = alloc;
   charge->room = command_count + 1;
   charge->items = b24__alloc(alloc, charge->room * sizeof *charge->items);
-  if (charge->items == NULL || add(charge, method) != B24_OK)
+  if (charge->items == NULL || add(charge, account, method) != B24_OK)
     return B24_NOMEM;
   for (size_t i = 0; i < command_count; i++)
-    if (add(charge, commands[i]) != B24_OK) return B24_NOMEM;
+    if (add(charge, account, commands[i]) != B24_OK) return B24_NOMEM;
   return B24_OK;
 }
 

@@ -21,10 +21,17 @@ typedef struct b24_charge {
   size_t count, room;
 } b24_charge;
 
+#define B24_CHARGE_NAME_MAX 192
+
+/* The name under which the limiter knows a method: working time is counted
+ * for each webhook or application, a limiter serves several. */
+void b24__charge_name(char out[B24_CHARGE_NAME_MAX], uint64_t account,
+                      const char *method);
+
 /* Gather the methods; B24_NOMEM on failure. Dispose it in either case. */
 b24_kind b24__charge_init(b24_charge *charge, const b24_alloc *alloc,
-                          const char *method, const char *const *commands,
-                          size_t command_count);
+                          uint64_t account, const char *method,
+                          const char *const *commands, size_t command_count);
 void b24__charge_dispose(b24_charge *charge);
 
 /* The longest wait that any of the methods asks for, 0 = none. */

@@ -163,17 +163,26 @@ size_t b24_client_redact(char *buffer, size_t size, b24_client *client,
 void b24_client_operating(b24_client *client, const char *method,
                           int64_t cost_ms, int64_t operating_ms,
                           int64_t reset_at_unix_ms) {
+  char name[B24_CHARGE_NAME_MAX];
   if (client->options.limiter == NULL) return;
-  b24_limiter_operating(client->options.limiter, method, cost_ms,
-                        operating_ms, reset_at_unix_ms,
-                        b24__client_now(client), b24__client_unix(client));
+  b24__charge_name(name, client->auth.account, method);
+  b24_limiter_operating(client->options.limiter, name, cost_ms, operating_ms,
+                        reset_at_unix_ms, b24__client_now(client),
+                        b24__client_unix(client));
+}
+
+int64_t b24__client_blocked(b24_client *client, const char *method,
+                            int64_t reset_at_unix_ms) {
+  char name[B24_CHARGE_NAME_MAX];
+  if (client->options.limiter == NULL) return 0;
+  b24__charge_name(name, client->auth.account, method);
+  return b24_limiter_blocked(client->options.limiter, name, reset_at_unix_ms,
+                             b24__client_now(client),
+                             b24__client_unix(client));
 }
 
 void b24_client_blocked(b24_client *client, const char *method) {
-  if (client->options.limiter == NULL) return;
-  (void)b24_limiter_blocked(client->options.limiter, method, 0,
-                            b24__client_now(client),
-                            b24__client_unix(client));
+  (void)b24__client_blocked(client, method, 0);
 }
 
 /* ---- stepping ---------------------------------------------------------- */

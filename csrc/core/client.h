@@ -59,6 +59,10 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
 int64_t b24__client_now(const b24_client *client);
 int64_t b24__client_unix(const b24_client *client);
 
+/* OPERATION_TIME_LIMIT for a method; the ms its calls wait. */
+int64_t b24__client_blocked(b24_client *client, const char *method,
+                            int64_t reset_at_unix_ms);
+
 /* A number in [0, 1). */
 double b24__client_random(b24_client *client);
 

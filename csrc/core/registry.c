@@ -57,6 +57,24 @@ static b24_kind add(entry **out, const char *portal, double rate,
   return B24_OK;
 }
 
+/* The library is unloaded, or the process ends: the registry's references go
+ * back; a limiter that a client still holds lives on. */
+#if defined(__GNUC__)
+__attribute__((destructor))
+#endif
+static void give_back(void) {
+  const b24_alloc *alloc = b24__alloc_default();
+  (void)pthread_mutex_lock(&lock);
+  while (entries != NULL) {
+    entry *e = entries;
+    entries = e->next;
+    b24_limiter_free(e->limiter);
+    b24__strfree(alloc, e->portal);
+    b24__free(alloc, e, sizeof *e);
+  }
+  (void)pthread_mutex_unlock(&lock);
+}
+
 b24_kind b24_limiter_shared(b24_limiter **out, const char *portal,
                             double rate, double burst, b24_error *err) {
   b24_kind kind = B24_OK;

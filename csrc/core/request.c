@@ -164,7 +164,8 @@ b24_kind b24_client_submit(b24_request **out, b24_client *client,
                 client->options.max_answer_bytes);
   r->state = B24_SETTLED;
   if (!copy_call(r, call) ||
-      b24__charge_init(&r->charge, &r->alloc, call->method, call->commands,
+      b24__charge_init(&r->charge, &r->alloc, client->auth.account,
+                       call->method, call->commands,
                        call->command_count) != B24_OK) {
     b24_request_free(r);
     return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
@@ -325,8 +326,7 @@ static void settle_limits(b24_request *r, const b24_facts *facts,
   if (l == NULL || r->exchange.outcome != B24_OUTCOME_ANSWER) return;
   if (facts->code != NULL && strcmp(facts->code, "OPERATION_TIME_LIMIT") == 0)
     a->reset_in_ms =
-        b24_limiter_blocked(l, r->method, facts->operating_reset_at_ms,
-                            b24__client_now(c), unix_now);
+        b24__client_blocked(c, r->method, facts->operating_reset_at_ms);
   else if (facts->decoded)
     b24_client_operating(c, r->method, facts->cost_ms, facts->operating_ms,
                          facts->operating_reset_at_ms);

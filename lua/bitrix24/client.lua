@@ -12,7 +12,7 @@ local planner = require "bitrix24.planner"
 local tasks = require "bitrix24.tasks"
 local wire = require "bitrix24.wire"
 
-local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
+local ipairs, next, pairs, pcall, setmetatable = ipairs, next, pairs, pcall, setmetatable
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
 local open = io.open
 
@@ -336,7 +336,7 @@ function Client:wait(pending)
       self:step(SLICE_SECONDS)
     end
   end
-  if pending.fault ~= nil then error(pending.fault, 0) end
+  if pending.fault ~= nil then errors.throw(pending.fault) end
   return pending.result, pending.response
 end
 

@@ -84,7 +84,9 @@ end
 
 --- Some methods answer "200" and hide the failure inside `result`
 -- (imconnector.register, humanresources.hcmlink.employee.set and job.update).
-local function read_inner_error(answer, result)
+---@param answer bitrix24.Answer
+---@param result any
+function envelope.read_inner_fault(answer, result)
   if type(result) ~= "table" then return end
   local failed = result.result == false or result.error_description ~= nil and result.result == nil
   if failed and result.error ~= nil and result.error ~= json.null then
@@ -139,7 +141,7 @@ function envelope.read(body, status, content_type, row, nulls)
     envelope.read_fault(answer, decoded)
     return answer
   end
-  read_inner_error(answer, decoded.result)
+  envelope.read_inner_fault(answer, decoded.result)
   if answer.code then return answer end
   if not good then
     return { decoded = false, message = ("HTTP %d without an error code"):format(status) }

@@ -7,6 +7,9 @@ local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, t
 local error, ipairs, pairs = error, ipairs, pairs
 local min = math.min
 
+local match, sub = string.match, string.sub
+local getinfo = debug and debug.getinfo -- a host may have taken it away
+
 local _ENV = nil -- luacheck: ignore
 
 ---@class bitrix24.Error
@@ -20,6 +23,7 @@ local _ENV = nil -- luacheck: ignore
 ---@field sent boolean? false: it surely did not run; true: the portal answered; nil: unknown
 ---@field validation { field: string, message: string }[]? REST 3.0
 ---@field hint string? what to do
+---@field where string? the script's line that asked, "file:line"
 ---@field cause any the error behind this one
 
 local Error = { __name = "bitrix24.error" }
@@ -41,6 +45,7 @@ function Error.__tostring(e)
     put(("; %s: %s"):format(tostring(fault.field), tostring(fault.message)))
   end
   if e.attempts and e.attempts > 1 then put((" (after %d attempts)"):format(e.attempts)) end
+  if e.where then put((" [%s]"):format(e.where)) end
   if e.hint then put(". Hint: " .. e.hint) end
   return one_line(concat(out))
 end
@@ -59,10 +64,35 @@ function errors.new(fields)
   return setmetatable(e, Error)
 end
 
+--- The folder of the module's own sources.
+local HOME = getinfo and match(getinfo(1, "S").source, "^@(.*)errors%.lua$")
+
+--- The first line outside of the module that is being run.
+local function script_line()
+  if not HOME then return nil end
+  for level = 3, 30 do
+    local about = getinfo(level, "Sl")
+    if not about then return nil end
+    if about.currentline > 0 and sub(about.source, 2, #HOME + 1) ~= HOME then
+      -- a chunk made from a string is named by its text, which may hold an address
+      if not match(about.source, "^[@=]") then return nil end
+      return ("%s:%d"):format(about.short_src, about.currentline)
+    end
+  end
+  return nil
+end
+
+--- Raise a structured error as it is, noting which line of the script asked.
+---@param e any
+function errors.throw(e)
+  if errors.is_error(e) and e.where == nil then e.where = script_line() end
+  error(e, 0)
+end
+
 --- Raise a structured error.
 ---@param fields table see errors.new
 function errors.raise(fields)
-  error(errors.new(fields), 0)
+  errors.throw(errors.new(fields))
 end
 
 --- Raise a `config` error: the caller's mistake, found before sending.
@@ -70,7 +100,7 @@ end
 ---@param hint string?
 ---@param method string?
 function errors.config(message, hint, method)
-  error(errors.new { kind = "config", message = message, hint = hint, method = method }, 0)
+  errors.throw(errors.new { kind = "config", message = message, hint = hint, method = method })
 end
 
 --- The failure of a whole batch as the error of one of its commands.

@@ -6,11 +6,21 @@
 --   send     function(params) → pending; starts a request, does not block
 --   wait     function(pending) → result, response; blocks, or raises
 --   cancel   function(pending)
+-- and, for the strategies that ask for several pages in one request,
+--   may_batch   boolean
+--   command     function(params) → text of a command, nil when it cannot be one
+--   send_batch  function(list of params, halt) → pending
+--   wait_batch  function(pending) → one outcome for each, in order
+--   fault       function(outcome, pending) → the error of a failed command
+--   poll        function(); moves what is on its way, does not block
 -- Where the records are is list/records.lua, where a page's position goes
 -- list/forms.lua, whether there is a further page core.page.
 
+local batch = require "bitrix24.list.batch"
+local checkpoint = require "bitrix24.list.checkpoint"
 local errors = require "bitrix24.errors"
 local forms = require "bitrix24.list.forms"
+local keyset = require "bitrix24.list.keyset"
 local find = require "bitrix24.list.records"
 local params_of = require "bitrix24.list.params"
 local sequential = require "bitrix24.list.sequential"
@@ -24,12 +34,13 @@ local _ENV = nil -- luacheck: ignore
 local list = {}
 
 --- The strategies by name; each has open(walk). `auto` takes the first one
--- of `preferred` whose fits(caller, params, opts) is true.
-local strategies = { sequential = sequential }
-local preferred = {}
+-- of `preferred` whose fits(caller, params) is true. They all begin with one
+-- page, so that a short list costs one request whichever it is.
+local strategies = { sequential = sequential, batch = batch, keyset = keyset }
+local preferred = { "keyset", "batch" }
 
 local known = {
-  strategy = true, limit = true, progress = true, ahead = true,
+  strategy = true, limit = true, progress = true, ahead = true, checkpoint = true,
   page = true, -- internal: page size to ask
 }
 
@@ -58,19 +69,41 @@ local function check(caller, params, opts, where)
   if opts.progress ~= nil and type(opts.progress) ~= "function" then
     errors.config("opts.progress must be a function(done, total)", nil, caller.method)
   end
+  if opts.checkpoint ~= nil and (type(opts.checkpoint) ~= "string" or opts.checkpoint == "") then
+    errors.config("opts.checkpoint must be the path of a file", nil, caller.method)
+  end
+  if opts.checkpoint and where == "all" then
+    errors.config("opts.checkpoint: all() hands nothing out before the end, so nothing could be resumed",
+      "use each() or pages()", caller.method)
+  end
   return opts
+end
+
+--- Keyset was asked for by name, or is needed for a checkpoint.
+local function need_keyset(caller, params, asker)
+  local why = keyset.refusal(caller, params)
+  if why then
+    errors.config(("%s needs a list that can be walked by id, and %s"):format(asker, why),
+      "leave it out: the list is complete without it", caller.method)
+  end
+  return keyset
 end
 
 local function choose(caller, params, opts)
   local name = opts.strategy
   if name == nil or name == "auto" then
+    if opts.checkpoint then return need_keyset(caller, params, "opts.checkpoint") end
     for i = 1, #preferred do
       local strategy = strategies[preferred[i]]
-      if strategy.fits(caller, params, opts) then return strategy end
+      if strategy.fits(caller, params) then return strategy end
     end
     return sequential
   end
   local strategy = strategies[name]
+  if strategy == keyset then return need_keyset(caller, params, 'opts.strategy = "keyset"') end
+  if strategy and opts.checkpoint then
+    errors.config(("opts.checkpoint goes with strategy keyset, not %s"):format(name), nil, caller.method)
+  end
   if strategy then return strategy end
   local names = { "auto" }
   for known_name in next, strategies do names[#names + 1] = known_name end
@@ -109,11 +142,21 @@ local function report(self, facts)
   progress(self.done, total)
 end
 
+--- The loop asks on: it has finished the page that it was given.
+local function confirm(self)
+  local last = self.last
+  self.last = nil
+  if last ~= nil then self.checkpoint:save(last) end
+end
+
 local function next_page(self)
+  if self.checkpoint then confirm(self) end
+  if self.over then return nil end
   if not self.pages then self.pages = self.strategy.open(self) end
   local records, facts = self.pages:next()
   if records == nil then
     self:close()
+    if self.checkpoint then self.checkpoint:finish() end
     return nil
   end
   if self.done + #records > self.limit then
@@ -122,6 +165,7 @@ local function next_page(self)
     records = cut
   end
   self.done = self.done + #records
+  if self.checkpoint and #records > 0 then self.last = find.id(records[#records], self.caller.row) end
   if self.done >= self.limit then self:close() end
   report(self, facts)
   return records
@@ -133,7 +177,7 @@ function Walk:next()
   if self.busy then
     errors.config("the iterator is already being advanced by another coroutine", nil, self.caller.method)
   end
-  while not self.over do
+  while not self.over or self.last ~= nil do
     self.busy = true
     local ok, records = pcall(next_page, self)
     self.busy = false
@@ -156,20 +200,38 @@ local function open(caller, params, opts, where)
   opts = check(caller, params, opts, where)
   params = params_of.copy(params)
   local limit = opts.limit or huge
-  return setmetatable({
+  local self = {
     caller = caller, params = params, strategy = choose(caller, params, opts),
     limit = limit, over = limit == 0, ahead = opts.ahead or 1, page = opts.page,
     progress = opts.progress, done = 0,
-  }, metatable)
+    -- keyset counts where it was not asked for by name: the list may be short
+    counted = opts.strategy ~= "keyset",
+  }
+  if opts.checkpoint then
+    self.checkpoint = checkpoint.open(opts.checkpoint, caller, params)
+    self.after = self.checkpoint.last
+  end
+  return setmetatable(self, metatable)
 end
 
 -- ---- what a script calls ---------------------------------------------------
 
 ---@class bitrix24.ListOptions
----@field strategy "auto"|"sequential"|nil
+---@field strategy "auto"|"sequential"|"batch"|"keyset"|nil how pages are asked for
+---@field checkpoint string? path of a file by which an export goes on after a crash
 ---@field limit integer? stop after that many records
 ---@field progress fun(done: integer, total: integer?)? called once a page
 ---@field ahead integer? requests fetched ahead of the loop (1)
+
+-- `strategy = "keyset"` walks by id without counting; `auto` does so with a
+-- total from the first page, where the method can and the caller gives no
+-- order. The id is then among the fields even if `select` leaves it out.
+--
+-- `checkpoint = path` keeps the id of the last record whose page the loop has
+-- finished. The same call goes on behind it; when the list is complete the file
+-- is removed, so that the next one starts anew. With `limit` the file stays,
+-- and each run takes the next so many records. One file serves one list of one
+-- portal.
 
 --- Iterate over records: `for deal in list.each(caller, params) do`.
 -- Leaving the loop early cancels what was fetched ahead.

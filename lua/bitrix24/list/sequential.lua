@@ -23,10 +23,11 @@ local function protocol(self, message, hint)
   }
 end
 
---- Ask for a page; a failure becomes due with the page.
+--- Ask for a page; a failure becomes due with the page. The position is told
+-- for a caller that asks for several pages at once (list/batch.lua).
 local function send(self, position)
   local ok, pending = pcall(function()
-    return self.caller.send(self.form:params(position))
+    return self.caller.send(self.form:params(position), position, self.form)
   end)
   if ok then self.pending = pending else self.failure = pending end
 end

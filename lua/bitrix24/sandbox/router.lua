@@ -199,11 +199,27 @@ local function not_found()
   return { status = 404, headers = { ["Content-Type"] = "text/html" }, body = "<html>404 Not Found</html>" }
 end
 
-local function route(path)
+--- Addresses of a domain's own (signed links): portal.routes, prefix →
+-- function(request) → status, headers, body. Faults named "download" strike them.
+local function own_route(portal, path)
+  for prefix, serve in pairs(portal.routes or {}) do
+    if path:sub(1, #prefix) == prefix then
+      return function(_, request, _, _, entry)
+        portal.journal:describe(entry, "download", 2, {})
+        return answer_with_faults(portal, "download", entry, function()
+          local status, headers, body = serve(request)
+          return { status = status, headers = headers, body = body }
+        end, word(portal, 2))
+      end
+    end
+  end
+end
+
+local function route(portal, path)
   if find(path, "^/rest/") then return rest end
   if find(path, "^/oauth/token/?$") then return token_endpoint end
   if find(path, "^/oauth/authorize/?$") then return consent_page end
-  return not_found
+  return own_route(portal, path) or not_found
 end
 
 --- Answer one request.
@@ -213,7 +229,7 @@ end
 function router.handle(portal, request)
   local path, query = match(request.uri, "^([^?#]*)%??([^#]*)")
   local entry = portal.journal:add(request, portal:now())
-  local answer = route(path)(portal, request, path, query, entry)
+  local answer = route(portal, path)(portal, request, path, query, entry)
   local latency = portal.options.latency or 0
   if answer.delay ~= -1 then answer.delay = latency + (answer.delay or 0) end
   if not answer.drop then entry.status = answer.status end

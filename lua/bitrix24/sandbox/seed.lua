@@ -7,8 +7,15 @@ seed.sizes = {
   users = 60,
   departments = 8,
   chats = 40,
+  chat_users = 0, -- members of each chat; 0 = some have few, some many
   workgroups = 60,
   tasks = 30,
+  teams = 5,
+  events = 260, -- of the event log
+  notes = 120,
+  sources = 70, -- of biconnector
+  hcm_companies = 130,
+  files = 25,
   contacts = 300,
   companies = 40,
   deals = 120,
