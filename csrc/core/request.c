@@ -214,7 +214,6 @@ static void fill_exchange(b24_request *r, int64_t now) {
   memset(x->headers, 0, sizeof x->headers);
   x->timeout_ms = c->options.timeout_ms;
   if (left < x->timeout_ms) x->timeout_ms = left;
-  x->may_repeat = r->harmless;
   if (r->url != NULL) {
     /* signed links want the headers of a browser's GET
      * (settings/how-to-call-rest-api/general-principles) */

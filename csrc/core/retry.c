@@ -154,7 +154,7 @@ static void decide_unreadable(b24_verdict *out, const b24_attempt *a) {
   else if (a->harmless && (a->status >= 500 || a->status < 300))
     again(out, a, B24_PROTOCOL, B24_SENT_YES, backoff_ms(a), reason);
   else
-    fail(out, B24_PROTOCOL, B24_SENT_YES, a->status >= 500, reason);
+    fail(out, B24_PROTOCOL, B24_SENT_YES, 0, reason);
 }
 
 void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
@@ -178,6 +178,14 @@ void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
       else
         fail(out, B24_PROTOCOL, B24_SENT_YES, 0, "the answer broke off");
       return;
+    case B24_OUTCOME_STALLED:
+      if (a->harmless)
+        again(out, a, B24_NETWORK, B24_SENT_YES, backoff_ms(a),
+              "the answer began and took too long");
+      else
+        fail(out, B24_NETWORK, B24_SENT_YES, 0,
+             "the answer began and took too long");
+      return;
     case B24_OUTCOME_TOO_LARGE:
       fail(out, B24_PROTOCOL, B24_SENT_YES, 0, "the answer is too large");
       return;
@@ -186,7 +194,8 @@ void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
       return;
     case B24_OUTCOME_NOT_CONNECTED:
       again(out, a, B24_NETWORK, unsent, backoff_ms(a),
-            "no connection to the portal");
+            a->attempts == 0 ? "the call was never sent"
+                             : "no connection to the portal");
       return;
     case B24_OUTCOME_NOT_TRUSTED:
       fail(out, B24_NETWORK, unsent, 0,
@@ -201,9 +210,7 @@ void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
              "sent, and no answer came: it may have run");
       return;
     case B24_OUTCOME_BLOCKED:
-      fail(out, B24_LIMIT, unsent, 1,
-           "the method's working time is used up, and the wait for it is "
-           "longer than wait_max");
+      fail(out, B24_LIMIT, unsent, 1, "the portal's limits are used up");
       return;
     case B24_OUTCOME_CANCELLED:
       fail(out, B24_CANCELLED, unsent, 0, "cancelled");

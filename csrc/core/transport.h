@@ -17,7 +17,6 @@ typedef struct b24_exchange {
   const char *body; /* NULL: GET; else POST */
   size_t body_size;
   const char *headers[B24_HEADERS_MAX]; /* "Name: value", NULL = unused */
-  int may_repeat;      /* the transport may send it again by itself */
   int follow;          /* follow redirects (downloads only) */
   int64_t timeout_ms;  /* for the whole exchange; 0 = none */
   const b24_sink *sink; /* NULL: the answer goes to `answer` */

@@ -8,9 +8,9 @@
  * http(s) is spoken; signal handlers are never touched.
  *
  * libcurl sends a request again by itself when a kept-alive connection died
- * before the first byte of the answer. For a request that may change
- * something that would be a repeat on doubt, so its body is handed over by a
- * read callback whose rewind fails: once bytes went out, they go out once.
+ * before the first byte of the answer. That would be a repeat on doubt, or at
+ * least one that nobody counts, so a body is handed over by a read callback
+ * whose rewind fails: once bytes went out, they go out once an attempt.
  */
 #include "transport.h"
 
@@ -118,7 +118,7 @@ static int on_rewind(void *ud, curl_off_t offset, int origin) {
   attempt *a = x->private_data;
   if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->body_size)
     return CURL_SEEKFUNC_FAIL;
-  if (a->body_at > 0 && !x->may_repeat) return CURL_SEEKFUNC_FAIL;
+  if (a->body_at > 0) return CURL_SEEKFUNC_FAIL;
   a->body_at = (size_t)offset;
   return CURL_SEEKFUNC_OK;
 }
@@ -255,7 +255,9 @@ static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
   if (a->refused != 0) return (b24_outcome)a->refused;
   switch (code) {
     case CURLE_OK: return B24_OUTCOME_ANSWER;
-    case CURLE_OUT_OF_MEMORY: return B24_OUTCOME_NOMEM;
+    case CURLE_OUT_OF_MEMORY:
+      /* libcurl before 8.6 says so of a header line beyond its own cap */
+      return x->status != 0 ? B24_OUTCOME_TOO_LARGE : B24_OUTCOME_NOMEM;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
@@ -268,12 +270,12 @@ static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
     case CURLE_UNSUPPORTED_PROTOCOL: return B24_OUTCOME_NOT_CONNECTED;
     default: break;
   }
-  if (x->status != 0) return B24_OUTCOME_CUT;
+  if (x->status != 0)
+    return code == CURLE_OPERATION_TIMEDOUT ? B24_OUTCOME_STALLED
+                                            : B24_OUTCOME_CUT;
   return was_sent(a->easy) ? B24_OUTCOME_LOST : B24_OUTCOME_NOT_CONNECTED;
 }
 
-/* A time-out after the headers is still a time-out to its reader, but an
- * answer had begun: outcome_of says CUT. */
 static void finish(transport *t, b24_exchange *x, CURLcode code) {
   attempt *a = x->private_data;
   char *text = NULL;

@@ -145,6 +145,7 @@ typedef enum b24_outcome {
   B24_OUTCOME_NONE = 0,      /* not finished */
   B24_OUTCOME_ANSWER,        /* a whole HTTP answer came */
   B24_OUTCOME_CUT,           /* an answer began and broke off */
+  B24_OUTCOME_STALLED,       /* an answer began and took too long */
   B24_OUTCOME_TOO_LARGE,     /* the body passed its cap */
   B24_OUTCOME_SINK,          /* the caller's sink refused the bytes */
   B24_OUTCOME_NOT_CONNECTED, /* no connection: nothing was sent */

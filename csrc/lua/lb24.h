@@ -41,6 +41,10 @@ const char *lb24_part_commit(lb24_part *part, const char *path);
 /* Close and remove; does nothing when closed. */
 void lb24_part_discard(lb24_part *part);
 
+/* save(path, text) -> true | nil, message: written beside, on the disk, then
+ * renamed; after a crash the path holds the old text or the new one. */
+int lb24_save(lua_State *L);
+
 /* A client: NULL = closed. User value 1: pending requests by address. */
 typedef struct lb24_client {
   b24_client *client;

@@ -26,7 +26,7 @@ int luaopen_bitrix24_core(lua_State *L) {
       {"query", lb24_open_query},
   };
   luaL_checkversion(L);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     lua_pushcfunction(L, parts[i].open);
     lua_call(L, 0, 1);
@@ -34,6 +34,8 @@ int luaopen_bitrix24_core(lua_State *L) {
   }
   lua_pushcfunction(L, is_terminal);
   lua_setfield(L, -2, "is_terminal");
+  lua_pushcfunction(L, lb24_save);
+  lua_setfield(L, -2, "save");
   lua_pushliteral(L, B24_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

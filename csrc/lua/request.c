@@ -12,6 +12,7 @@ static const char *outcome_name(b24_outcome outcome) {
     case B24_OUTCOME_NONE: return "none";
     case B24_OUTCOME_ANSWER: return "answer";
     case B24_OUTCOME_CUT: return "cut";
+    case B24_OUTCOME_STALLED: return "stalled";
     case B24_OUTCOME_TOO_LARGE: return "too_large";
     case B24_OUTCOME_SINK: return "sink";
     case B24_OUTCOME_NOT_CONNECTED: return "not_connected";

@@ -71,11 +71,16 @@ local function check_params(method, row, params)
 end
 
 --- Must this command travel by itself, whatever its parameters are?
-local function goes_alone(book, method, row, version)
+local function goes_alone(book, row, version)
   if version ~= book.wire then return true end -- the other version's method, between the requests
-  if row and (row.batch == false or row.binary or row.body_array) then return true end
-  -- what is no name would be syntax in a command; the core refuses it by itself
-  return not method:find("^[%w_.]+$")
+  return row ~= nil and (row.batch == false or row.binary or row.body_array)
+end
+
+--- A name may not hold what ends it in a command.
+local function check_name(method)
+  if not method:find("^[%w_.-]+$") or ("." .. method .. "."):find("..", 1, true) then
+    errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list", nil, method)
+  end
 end
 
 ---@return bitrix24.Reference handle
@@ -85,12 +90,13 @@ local function record(book, method, params, opts)
   end
   if book.running then errors.config("the batch is running: nothing can be added to it now") end
   local row, version = book.client:examine(method, book.version, params)
+  check_name(method)
   local copy, references = copy_params(book, method, params or {})
   check_params(method, row, copy)
   local commands = book.commands
   local command = {
     index = #commands + 1, method = method, version = version, row = row, params = copy,
-    references = references, state = "pending", alone = goes_alone(book, method, row, version),
+    references = references, state = "pending", alone = goes_alone(book, row, version),
   }
   commands[command.index] = command
   book.chained = book.chained or #references > 0
@@ -128,7 +134,8 @@ local function check_run(book, opts)
     for _, command in ipairs(book.commands) do
       if command.state == "pending" then return end
     end
-    errors.config("the batch has run, and nothing was recorded since", "record calls first, or make a new batch")
+    errors.config("the batch has run, and nothing was recorded since",
+      "record calls first, or make a new batch")
   end
 end
 
@@ -171,7 +178,7 @@ end
 
 function Batch.__index(self, key)
   if type(key) ~= "string" then return nil end
-  local root, found = self[BOOK].root, nil
+  local root, found = self[BOOK].root
   if methods[key] and not (catalogue.has_prefix(key) or catalogue.is_method(key)) then
     return methods[key]
   elseif methods[key] then

@@ -10,6 +10,7 @@ local hints = require "bitrix24.hints"
 local json = require "bitrix24.json"
 local planner = require "bitrix24.planner"
 local tasks = require "bitrix24.tasks"
+local turns = require "bitrix24.turns"
 local wire = require "bitrix24.wire"
 
 local ipairs, next, pairs, pcall, setmetatable = ipairs, next, pairs, pcall, setmetatable
@@ -21,6 +22,9 @@ local _ENV = nil -- luacheck: ignore
 --- A step returns to Lua at least this often, so that a debug hook (Ctrl-C in
 -- lua5.4) is heard while a call waits.
 local SLICE_SECONDS = 0.25
+
+--- The parameters of a call that has none.
+local NONE = {}
 
 local CALL_OPTIONS = { timeout = true, idempotent = true, idempotency_key = true }
 
@@ -47,6 +51,7 @@ function client.new(options)
     pending = {}, -- request → pending
   }, Client)
   self.planner, self.tasks = planner.new(self), tasks.new(self)
+  self.turns = turns.new(function(...) self:finish(...) end)
   local handle, kind, message = core.client.new(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
   self.core = handle
@@ -65,8 +70,15 @@ function Client:clean(text)
   return text and (self.core:redact(text) or "***")
 end
 
+function Client:is_closed()
+  return self.core:is_closed()
+end
+
 function Client:check_open(method)
   if self.core:is_closed() then
+    if self.tasks:surprised() then
+      errors.raise { kind = "cancelled", method = method, message = "the portal was closed", sent = false }
+    end
     errors.config("the portal is closed", "connect again, or close it later", method)
   end
 end
@@ -80,9 +92,10 @@ local function new_key()
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
-local function check_strict(method, row, params)
+local function check_strict(method, version, row, params)
   if not row then
-    errors.config("the catalogue does not know this method (strict)", hints.closest(method), method)
+    errors.config("the catalogue does not know this method (strict)",
+      hints.unknown_method(method, version), method)
   end
   local missing = hints.missing(row, params)
   if missing then errors.config(missing .. " (strict)", nil, method) end
@@ -120,39 +133,54 @@ local function encode(method, row, params)
   return body
 end
 
+--- The checks of a call that need no portal.
+---@return table? row of the catalogue
+---@return 2|3 version
+function Client:examine(method, version, params, opts)
+  check_call(method, params, opts)
+  self:check_open(method)
+  local row = catalogue.find(method, version)
+  if self.strict then check_strict(method, version, row, params) end
+  return row, version or (row and row.version) or 2
+end
+
 --- Start a call without waiting for it.
 ---@param method string REST method name
 ---@param version 2|3|nil nil = the catalogue decides
 ---@param params table?
 ---@param opts table? timeout (seconds for everything), idempotent, idempotency_key
+---@param alone boolean? not in a batch, whoever else is waiting
 ---@return bitrix24.Pending
-function Client:send(method, version, params, opts)
-  check_call(method, params, opts)
-  self:check_open(method)
-  opts = opts or {}
-  local row = catalogue.find(method, version)
-  version = version or (row and row.version) or 2
-  if self.strict then check_strict(method, row, params) end
-  local reads = row and not row.write
-  local key = version == 3 and (opts.idempotency_key or (row and row.write and new_key())) or nil
-  local pending = { method = method, version = version, row = row, params = params or {}, done = false }
-  local function call()
-    return {
-      method = method, version = version, body = encode(method, row, params),
-      harmless = opts.idempotent or reads or key ~= nil,
-      idempotency_key = key, timeout = opts.timeout,
-    }
+function Client:send(method, version, params, opts, alone)
+  local row
+  row, version = self:examine(method, version, params, opts)
+  local reads = row ~= nil and not row.write
+  -- encoded now, while the caller's line is known and the table is as given
+  local pending = {
+    method = method, version = version, row = row, params = params or NONE, opts = opts, done = false,
+    body = encode(method, row, params), harmless = reads or opts ~= nil and opts.idempotent == true,
+  }
+  if version == 3 then
+    pending.key = opts and opts.idempotency_key or row and row.write and new_key() or nil
   end
-  self.tasks:own(pending)
-  if self.batch and self.tasks:collects() then
-    local lane = self.planner:lane(pending, opts)
-    if lane then
-      -- checked now, while the caller's line is known
-      pending.call = call
-      if self.planner:take(lane, pending) then return pending end
+  local task = self.tasks:own(pending)
+  if task then
+    if self.batch and not alone and task.group.batch then
+      local lane = self.planner:lane(pending, opts)
+      if lane and self.planner:take(lane, pending) then return pending end
     end
+    pending.turn = true
   end
-  return self:submit(call(), pending)
+  return self:submit_one(pending)
+end
+
+--- Hand a call to the core by itself.
+function Client:submit_one(pending)
+  local opts, key = pending.opts, pending.key
+  return self:submit({
+    method = pending.method, version = pending.version, body = pending.body,
+    harmless = pending.harmless or key ~= nil, idempotency_key = key, timeout = opts and opts.timeout,
+  }, pending)
 end
 
 --- Hand a call to the core.
@@ -161,9 +189,10 @@ function Client:submit(call, pending)
   if not request then
     errors.raise { kind = kind, method = pending.method, message = self:clean(message), sent = false }
   end
-  pending.request, pending.done = request, false
+  pending.request = request
   self.pending[request] = pending
-  self:tell { event = "send", method = pending.method, version = pending.version }
+  if pending.turn then self.turns:enter(pending) end
+  if self.log then self:tell { event = "send", method = pending.method, version = pending.version } end
   return pending
 end
 
@@ -171,12 +200,13 @@ end
 ---@param pending bitrix24.Pending
 function Client:cancel(pending)
   if pending.done then return end
-  if pending.queued then self.planner:forget(pending) end
+  self.planner:forget(pending)
   self:finish(pending, errors.new { kind = "cancelled", method = pending.method, message = "cancelled" })
 end
 
 --- The end of a call: nothing of it stays in the core.
 function Client:finish(pending, fault, result, response)
+  if pending.done then return end
   local request = pending.request
   pending.done, pending.fault, pending.result, pending.response = true, fault, result, response
   pending.request = nil
@@ -185,7 +215,7 @@ function Client:finish(pending, fault, result, response)
     request:drop()
   end
   self.tasks:release(pending)
-  if fault then self:tell { event = "error", method = pending.method, error = fault } end
+  if fault and self.log then self:tell { event = "error", method = pending.method, error = fault } end
   if pending.on_done then pending.on_done() end
 end
 
@@ -227,6 +257,8 @@ function Client:fault(pending, answer, verdict, seen)
         .. "or pass { idempotent = true } if a repeat is harmless"
     elseif seen.outcome == "not_trusted" then
       hint = "give the certificate authority's file as ca_file"
+    elseif seen.outcome == "blocked" then
+      code = pending.refused -- what the portal said when it was in a batch
     end
   end
   local validation = answer and answer.validation
@@ -274,6 +306,12 @@ local function commit(pending)
   } or nil
 end
 
+--- The outcome of a call is here: it ends now, or when its turn comes.
+function Client:conclude(pending, ...)
+  if pending.turn then return self.turns:arrive(pending, ...) end
+  self:finish(pending, ...)
+end
+
 --- Look at the attempt that ended and carry out the core's verdict.
 function Client:settle(pending)
   local request = pending.request
@@ -288,34 +326,43 @@ function Client:settle(pending)
   end
   local action, kind, sent, retryable, wait, reason =
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
-  self:tell {
-    event = "answer", method = pending.method, version = pending.version, status = status,
-    attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome,
-  }
+  if self.log then
+    self:tell {
+      event = "answer", method = pending.method, version = pending.version, status = status,
+      attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome,
+    }
+    if pending.done then return end -- the log closed the portal
+  end
+  if action == "retry" and pending.once and answer and answer.code == "OPERATION_TIME_LIMIT" then
+    action, sent, retryable = "fail", nil, false -- the limit of a later command: earlier ones ran
+  end
   if action == "retry" then
+    self.turns:pass(pending)
     self:tell { event = "retry", method = pending.method, attempt = attempts, wait = wait, reason = reason }
   elseif action == "done" then
     local unwritten = pending.path and commit(pending)
-    self:finish(pending, unwritten, answer.result, {
+    self:conclude(pending, unwritten, answer.result, {
       total = answer.total, next = answer.next, time = answer.time,
       status = status, method = pending.method, attempts = attempts,
     })
   else
     if kind == "nomem" then
-      self:finish(pending, "not enough memory")
+      self:conclude(pending, "not enough memory")
       return
     end
     local verdict = { kind = kind, sent = sent, retryable = retryable, reason = reason }
-    self:finish(pending, self:fault(pending, answer, verdict, seen))
+    self:conclude(pending, self:fault(pending, answer, verdict, seen))
   end
 end
 
 --- Drive the client: at most one attempt is settled.
 ---@param seconds number how long to wait at most
+---@return boolean? settled
 function Client:step(seconds)
   local request, kind, message = self.core:step(seconds)
   if request then
     self:settle(self.pending[request])
+    return true
   elseif kind then
     errors.raise { kind = kind, message = self:clean(message) }
   end
@@ -333,7 +380,8 @@ function Client:wait(pending)
     -- also where a coroutine cannot yield: what is queued must leave then
     while not pending.done do
       self.planner:flush(true)
-      self:step(SLICE_SECONDS)
+      self.turns:skip()
+      if not pending.done then self:step(SLICE_SECONDS) end
     end
   end
   if pending.fault ~= nil then errors.throw(pending.fault) end
@@ -375,6 +423,13 @@ function Client:wait_batch(shared)
   return outcomes
 end
 
+--- Move what is on its way without waiting: a call leaves when it is first
+-- looked after, so that what is fetched ahead travels while the script works.
+function Client:poll()
+  if self.tasks:current() then return end -- its loop does
+  if next(self.pending) ~= nil and not self.core:is_closed() then self:step(0) end
+end
+
 --- Fetch a signed link into a file: written beside it, renamed when complete.
 ---@param url string as the portal gave it; "/..." is relative to the portal
 ---@param path string
@@ -397,6 +452,7 @@ end
 --- Close: what is in flight ends as `cancelled`. Idempotent.
 function Client:close()
   if self.core:is_closed() then return end
+  self.tasks:closing()
   self.core:close()
   local open_calls = self.planner:drain()
   for _, pending in pairs(self.pending) do open_calls[#open_calls + 1] = pending end

@@ -82,4 +82,25 @@ function domain.node(root, path)
   return setmetatable({ [PATH] = path, [ROOT] = root }, Node)
 end
 
+--- A name that is ours and the platform's at once (`portal.call` is also the
+-- domain call.*, `portal.batch` the method batch): a node that, called with an
+-- object of ours first, is our method.
+---@param root fun(): table
+---@param path string
+---@param is_ours fun(value: any): boolean
+---@param method function
+---@return bitrix24.Node
+function domain.shared(root, path, is_ours, method)
+  local Shared = {}
+  for key, value in next, Node do Shared[key] = value end
+  function Shared.__call(node, first, ...)
+    if is_ours(first) then return method(first, ...) end
+    if type(first) == "string" then
+      errors.config(("call it with a colon: portal:%s(…)"):format(path))
+    end
+    return Node.__call(node, first, ...)
+  end
+  return setmetatable({ [PATH] = path, [ROOT] = root }, Shared)
+end
+
 return domain

@@ -34,7 +34,11 @@ local function not_found(code)
   return code == "ERROR_METHOD_NOT_FOUND" or code:find("METHODNOTFOUND", 1, true) ~= nil
 end
 
-local function unknown_method(method, version)
+--- What to do about a method that is not there, nil when nothing is near.
+---@param method string
+---@param version 2|3|nil
+---@return string?
+function hints.unknown_method(method, version)
   local other = catalogue.find(method, version == 3 and 2 or 3)
   if other and not catalogue.find(method, version) then
     return ("%s is a method of REST %s: call it through portal.v%d"):format(method,
@@ -62,7 +66,7 @@ local ADVICE = {
 ---@return string?
 function hints.for_code(failed)
   local row, code = failed.row, failed.code
-  if not_found(code) then return unknown_method(failed.method, failed.version) end
+  if not_found(code) then return hints.unknown_method(failed.method, failed.version) end
   if ADVICE[code] then return ADVICE[code] end
   if code == "insufficient_scope" or code:find("INSUFFICIENTSCOPE", 1, true) then
     return row and row.scope and row.scope[1]

@@ -6,6 +6,7 @@
 --
 -- `bitrix24.crm`, `bitrix24.im`, … are the same tables on the default portal.
 
+local batch = require "bitrix24.batch"
 local core = require "bitrix24.core"
 local domain = require "bitrix24.domain"
 local errors = require "bitrix24.errors"
@@ -30,6 +31,8 @@ local bitrix24 = {
   file = json.file,
   --- Is this value a structured error of this module?
   is_error = errors.is_error,
+  --- What became of a command of a batch: "ok", "failed", "skipped", "unknown" or "pending".
+  state = batch.state,
 }
 
 --- Connect to a portal. No network traffic happens here.

@@ -10,11 +10,13 @@
 
 local cjson = require "cjson"
 local core = require "bitrix24.core"
+local errors = require "bitrix24.errors"
 
 local byte, match, sub = string.byte, string.match, string.sub
 local error, getmetatable, next, pcall, rawget = error, getmetatable, next, pcall, rawget
 local setmetatable, tostring, type = setmetatable, tostring, type
 local math_type, open = math.type, io.open
+local config = errors.config
 
 local _ENV = nil -- luacheck: ignore
 
@@ -130,17 +132,17 @@ end
 ---@return table
 function json.array(items)
   if type(items) ~= "table" then
-    error(("array: expected a sequence, got %s"):format(type(items)), 2)
+    config(("array: expected a sequence, got %s"):format(type(items)))
   end
   local copy, count = {}, 0
   for key, value in next, items do
     if math_type(key) ~= "integer" or key < 1 then
-      error("array: expected a sequence, got a table with other keys", 2)
+      config("array: expected a sequence, got a table with other keys")
     end
     copy[key], count = value, count + 1
   end
   for i = 1, count do
-    if copy[i] == nil then error("array: the sequence has holes; null fills them", 2) end
+    if copy[i] == nil then config("array: the sequence has holes; null fills them") end
   end
   return setmetatable(copy, Array)
 end
@@ -150,11 +152,11 @@ end
 ---@return table
 function json.object(fields)
   if type(fields) ~= "table" then
-    error(("object: expected a table, got %s"):format(type(fields)), 2)
+    config(("object: expected a table, got %s"):format(type(fields)))
   end
   local copy = {}
   for key, value in next, fields do
-    if type(key) ~= "string" then error("object: names must be strings", 2) end
+    if type(key) ~= "string" then config("object: names must be strings") end
     copy[key] = value
   end
   return setmetatable(copy, Object)
@@ -176,7 +178,7 @@ end
 ---@return table
 function json.ordered(pairs_list)
   if type(pairs_list) ~= "table" then
-    error(("ordered: expected a sequence of pairs, got %s"):format(type(pairs_list)), 2)
+    config(("ordered: expected a sequence of pairs, got %s"):format(type(pairs_list)))
   end
   local copy, seen, count = {}, {}, 0
   for _ in next, pairs_list do count = count + 1 end
@@ -184,9 +186,9 @@ function json.ordered(pairs_list)
     local pair = rawget(pairs_list, i)
     local name, value = pair_of(pair)
     if name == nil then
-      error(("ordered: item %d is not a pair {name, value}"):format(i), 2)
+      config(("ordered: item %d is not a pair {name, value}"):format(i))
     end
-    if seen[name] then error(("ordered: %q is named twice"):format(name), 2) end
+    if seen[name] then config(("ordered: %q is named twice"):format(name)) end
     seen[name] = true
     copy[i] = { name, value }
   end
@@ -210,20 +212,20 @@ end
 function json.file(source)
   if type(source) == "string" then
     local why = unreadable(source)
-    if why then error("file: cannot read " .. why, 2) end
+    if why then config("file: cannot read " .. why) end
     return setmetatable({ name = match(source, "[^/]*$"), path = source }, File)
   end
   if type(source) ~= "table" then
-    error(("file: expected a path or { name =, content = }, got %s"):format(type(source)), 2)
+    config(("file: expected a path or { name =, content = }, got %s"):format(type(source)))
   end
   local name, content = rawget(source, "name"), rawget(source, "content")
   for key in next, source do
     if key ~= "name" and key ~= "content" then
-      error(("file: unknown field %s; the fields are name and content"):format(tostring(key)), 2)
+      config(("file: unknown field %s; the fields are name and content"):format(tostring(key)))
     end
   end
-  if type(name) ~= "string" or name == "" then error("file: name must be a string", 2) end
-  if type(content) ~= "string" then error("file: content must be a string of bytes", 2) end
+  if type(name) ~= "string" or name == "" then config("file: name must be a string") end
+  if type(content) ~= "string" then config("file: content must be a string of bytes") end
   return setmetatable({ name = name, content = content }, File)
 end
 

@@ -5,11 +5,14 @@ local errors = require "bitrix24.errors"
 
 local getenv = os.getenv
 local math_type, huge = math.type, math.huge
+local find = string.find
 local pairs, tostring, type = pairs, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
 local function is_string(value) return type(value) == "string" and value ~= "" end
+--- A header's value ends at a line break; what follows would be a header.
+local function is_token(value) return is_string(value) and not find(value, "[^\32-\126]") end
 local function is_boolean(value) return type(value) == "boolean" end
 local function is_function(value) return type(value) == "function" end
 local function is_seconds(value) return type(value) == "number" and value > 0 and value < huge end
@@ -42,7 +45,7 @@ local KNOWN = {
   retries = { is_count, "an integer from 0" },
   batch = BOOLEAN, strict = BOOLEAN, insecure = BOOLEAN,
   nulls = { is_nulls, [["drop" or "keep"]] },
-  ca_file = STRING, proxy = STRING, user_agent = STRING,
+  ca_file = STRING, proxy = STRING, user_agent = { is_token, "printable ASCII text" },
   log = { is_function, "a function" },
 }
 

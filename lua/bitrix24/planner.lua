@@ -5,16 +5,17 @@
 -- the same requests. Reads and writes travel apart: a batch of reads may be
 -- sent again on doubt, one that holds a write may not. A full batch leaves at
 -- once; a part of one waits while an earlier batch is on its way, because what
--- that one wakes will fill it.
+-- that one wakes will fill it. A method whose working time is used up travels
+-- apart until it is answered again: the others need not wait for it.
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local wire = require "bitrix24.wire"
 
+local judge = core.client.judge
 local max, min = math.max, math.min
 local floor = math.floor
-local remove = table.remove
-local ipairs, select, setmetatable, tonumber = ipairs, select, setmetatable, tonumber
+local ipairs, pcall, select, setmetatable, tonumber = ipairs, pcall, select, setmetatable, tonumber
 
 local _ENV = nil -- luacheck: ignore
 
@@ -25,22 +26,85 @@ local WIDTH_MAX, BYTES_MAX = 50, 1000000
 -- to a third of that.
 local WORK_SECONDS = 20
 
+--- What may share a batch: same version, same harm. Writes that the caller
+-- calls idempotent are apart from those that are not.
+local LANES = {
+  { name = "read2", version = 2, harmless = true },
+  { name = "write2", version = 2, harmless = false },
+  { name = "again2", version = 2, harmless = true },
+  { name = "read3", version = 3, harmless = true },
+}
+
+-- ---- a queue of calls --------------------------------------------------------
+
+-- Taken from the front; what is dropped elsewhere is passed over. `#queue` is
+-- how many wait.
+local Queue = {}
+Queue.__index = Queue
+
+function Queue.__len(queue) return queue.count end
+
+local function new_queue() return setmetatable({ first = 1, last = 0, count = 0 }, Queue) end
+
+function Queue:push(pending)
+  self.last = self.last + 1
+  self[self.last], self.count = pending, self.count + 1
+  pending.queued = self
+end
+
+--- The foremost call that somebody still waits for, or nil.
+function Queue:head()
+  while self.first <= self.last do
+    local pending = self[self.first]
+    if pending.queued == self then return pending end
+    self[self.first] = nil
+    self.first = self.first + 1
+  end
+  self.first, self.last = 1, 0
+  return nil
+end
+
+function Queue:drop(pending)
+  if pending.queued == self then
+    pending.queued, self.count = nil, self.count - 1
+  end
+end
+
+-- ---- the planner ---------------------------------------------------------------
+
 ---@class bitrix24.Planner
 local Planner = {}
 Planner.__index = Planner
 
 local planner = {}
 
---- What may share a batch: same version, same harm.
-local LANES = { "read2", "write2", "read3" }
-
 ---@param client bitrix24.Client
 ---@return bitrix24.Planner
 function planner.new(client)
-  local self = setmetatable({ client = client, width = WIDTH_MAX, flying = 0, alone = {} }, Planner)
-  self.lanes = {}
-  for _, lane in ipairs(LANES) do self.lanes[lane] = {} end
+  local self = setmetatable({
+    client = client, width = WIDTH_MAX,
+    flying = 0, -- batches whose answer others wait for
+    alone = {}, -- methods that the portal refused in a batch
+    blocked = {}, -- methods whose working time was used up
+    lanes = {}, -- name → queue
+    order = {}, -- the lanes, in the order in which they are sent
+  }, Planner)
+  for i, lane in ipairs(LANES) do
+    self.order[i], self.lanes[lane.name] = lane, new_queue()
+  end
   return self
+end
+
+--- The lane for one method of what would else travel in `base`.
+local function lane_apart(self, base, method)
+  local name = base.name .. " " .. method
+  if not self.lanes[name] then
+    self.lanes[name] = new_queue()
+    self.order[#self.order + 1] = {
+      name = name, base = base, version = base.version, harmless = base.harmless, apart = true,
+    }
+  end
+  return name
 end
 
 --- The lane of a call, or nil when it must travel alone: the platform forbids
@@ -48,94 +112,146 @@ end
 -- where one failing command takes the others' results with it.
 function Planner:lane(pending, opts)
   local row = pending.row
-  if self.alone[pending.method] or opts.timeout or opts.idempotency_key then return nil end
+  if self.alone[pending.method] then return nil end
   if row and (row.batch == false or row.binary or row.body_array) then return nil end
+  if opts and (opts.timeout or opts.idempotency_key) then return nil end
+  local reads = row and not row.write
+  local lane
   if pending.version == 3 then
-    return row and not row.write and "read3" or nil
+    if not reads then return nil end
+    lane = LANES[4]
+  elseif reads then
+    lane = LANES[1]
+  else
+    lane = LANES[opts and opts.idempotent and 3 or 2]
   end
-  return row and not row.write and "read2" or "write2"
+  if self.blocked[pending.method] then return lane_apart(self, lane, pending.method) end
+  return lane.name
 end
 
---- Take a call that waits. `pending.call` is what to submit when it goes alone.
+--- Take a call that waits.
+---@param lane string
 ---@return boolean taken
 function Planner:take(lane, pending)
   local command = wire.command(pending)
   if not command then return false end
-  pending.command, pending.queued = command, true
-  local queue = self.lanes[lane]
-  queue[#queue + 1] = pending
+  pending.command = command
+  self.lanes[lane]:push(pending)
   return true
 end
 
---- Forget a call that nobody waits for any more.
+--- Forget a call that nobody waits for any more. A batch on its way of which
+-- nobody waits for any command is dropped.
 function Planner:forget(pending)
-  for _, lane in ipairs(LANES) do
-    local queue = self.lanes[lane]
-    for i = #queue, 1, -1 do
-      if queue[i] == pending then remove(queue, i) end
-    end
+  if pending.queued then
+    pending.queued:drop(pending)
+    return
   end
-  pending.queued = false
+  local shared = pending.shared
+  if not shared then return end
+  pending.shared, shared.wanted = nil, shared.wanted - 1
+  if shared.wanted == 0 then self.client:cancel(shared) end
 end
 
 --- Empty the queues; what was in them.
 ---@return table[] pending calls
 function Planner:drain()
   local out = {}
-  for _, lane in ipairs(LANES) do
-    for _, pending in ipairs(self.lanes[lane]) do out[#out + 1] = pending end
-    self.lanes[lane] = {}
+  for _, lane in ipairs(self.order) do
+    local queue = self.lanes[lane.name]
+    local pending = queue:head()
+    while pending do
+      queue:drop(pending)
+      out[#out + 1] = pending
+      pending = queue:head()
+    end
   end
-  for _, pending in ipairs(out) do pending.queued = false end
   return out
 end
 
 --- Take the next batch out of a lane.
 local function cut(queue, width)
-  local commands, bytes = {}, 0
-  for i = 1, min(width, #queue) do
-    bytes = bytes + #queue[i].command
-    if i > 1 and bytes > BYTES_MAX then break end
-    commands[i] = queue[i]
+  local commands, count, bytes = {}, 0, 0
+  while count < width do
+    local pending = queue:head()
+    if not pending then break end
+    bytes = bytes + #pending.command
+    if count > 0 and bytes > BYTES_MAX then break end
+    queue:drop(pending)
+    count = count + 1
+    commands[count] = pending
   end
-  local count, left = #commands, #queue
-  for i = 1, left do queue[i] = queue[i + count] end
   return commands
 end
 
 --- Send what should leave now.
 ---@param force boolean? also parts of batches while others are on their way
 function Planner:flush(force)
-  for _, lane in ipairs(LANES) do
-    local queue = self.lanes[lane]
-    while #queue >= self.width or (#queue > 0 and (force or self.flying == 0)) do
-      self:send(lane, cut(queue, self.width))
-    end
+  for _, lane in ipairs(self.order) do
+    local queue = self.lanes[lane.name]
+    while queue.count >= self.width do self:send(lane, cut(queue, self.width)) end
+  end
+  -- decided before the first part leaves: the lanes do not wait for each other
+  if not force and self.flying > 0 then return end
+  for _, lane in ipairs(self.order) do
+    local queue = self.lanes[lane.name]
+    while queue.count > 0 do self:send(lane, cut(queue, self.width)) end
+  end
+end
+
+--- Submit what others wait for: it is they who are told of a failure.
+local function submit(self, commands, f, ...)
+  local client = self.client
+  local ok, fault = pcall(f, client, ...)
+  if ok then return true end
+  for _, pending in ipairs(commands) do
+    client:finish(pending, client:is_closed() and errors.new {
+      kind = "cancelled", method = pending.method, message = "the portal was closed",
+    } or errors.of_command(fault, pending.method))
   end
 end
 
 --- A command that is sent by itself after all.
 function Planner:send_alone(pending)
-  pending.queued, pending.shared = false, nil
-  self.client:submit(pending.call(), pending)
+  pending.shared, pending.command = nil, nil
+  if not pending.done then submit(self, { pending }, self.client.submit_one, pending) end
+end
+
+--- A batch is done, or waits before it is sent again: what is queued does not
+-- wait for it any more.
+function Planner:landed(shared)
+  if shared.flying then
+    shared.flying, self.flying = nil, self.flying - 1
+  end
 end
 
 function Planner:send(lane, commands)
-  for _, pending in ipairs(commands) do pending.queued = false end
-  if #commands == 1 then return self:send_alone(commands[1]) end
-  local version = lane == "read3" and 3 or 2
-  self.flying = self.flying + 1
-  local shared = { method = "batch", version = version, commands = #commands, nulls = "keep" }
-  for _, pending in ipairs(commands) do pending.shared = shared end
+  local client, count = self.client, #commands
+  if count == 0 then return end
+  if count == 1 then
+    commands[1].turn = not lane.apart or nil
+    return self:send_alone(commands[1])
+  end
+  local version = lane.version
+  local shared = {
+    method = "batch", version = version, commands = count, nulls = "keep", wanted = count,
+    done = false,
+  }
+  for i = 1, count do commands[i].shared = shared end
+  if not lane.apart then
+    shared.turn, shared.flying, self.flying = true, true, self.flying + 1
+  end
+  function shared.on_late() self:landed(shared) end
   function shared.on_done()
-    self.flying = self.flying - 1
+    self:landed(shared)
     self:deliver(lane, commands, shared)
   end
-  self.client:submit({
-    method = "batch", version = version, harmless = lane ~= "write2",
+  local call = {
+    method = "batch", version = version, harmless = lane.harmless,
     body = version == 3 and wire.body3(commands) or wire.body2(commands, false),
     commands = wire.methods(commands),
-  }, shared)
+  }
+  if not submit(self, commands, client.submit, call, shared) then self:landed(shared) end
 end
 
 --- Adapt the width to what the portal reports of its work.
@@ -155,27 +271,55 @@ local function again(self, pending, answer)
     self.alone[pending.method] = true
     return true
   end
-  local harmless = pending.row ~= nil and not pending.row.write
-  return select(4, core.client.judge(answer.code, harmless))
+  -- by itself it is refused once more, which renews the token
+  if answer.code == "expired_token" then return true end
+  pending.refused = answer.code
+  if answer.code == "OPERATION_TIME_LIMIT" then self.blocked[pending.method] = true end
+  return (select(4, judge(answer.code, pending.harmless)))
+end
+
+--- A batch that was never sent because one of its methods has no working time
+-- left: each method again, in a batch of its own.
+local function part(self, lane, commands)
+  local first, several = commands[1].method, false
+  for _, pending in ipairs(commands) do several = several or pending.method ~= first end
+  if not several then
+    self.blocked[first] = true
+    return false
+  end
+  for _, pending in ipairs(commands) do
+    if not pending.done then
+      pending.shared = nil
+      self.lanes[lane_apart(self, lane.base or lane, pending.method)]:push(pending)
+    end
+  end
+  return true
+end
+
+--- The batch failed as a whole. One of REST 3.0 is all or nothing: when the
+-- portal answered at all, its reads are asked one by one.
+local function fail(self, lane, commands, fault)
+  local client = self.client
+  local known = errors.is_error(fault)
+  local unsent = known and fault.kind == "limit" and fault.code == nil
+  if unsent and part(self, lane, commands) then return end
+  local ask = lane.version == 3 and known and fault.sent and fault.kind ~= "limit"
+  for _, pending in ipairs(commands) do
+    if pending.done then -- luacheck: ignore
+      -- cancelled meanwhile
+    elseif ask then
+      self:send_alone(pending)
+    else
+      client:finish(pending, errors.of_command(fault, pending.method))
+    end
+  end
 end
 
 --- Give every command of an answered batch its own outcome.
 function Planner:deliver(lane, commands, shared)
-  local client = self.client
-  if shared.fault ~= nil then
-    -- all or nothing in REST 3.0: ask the reads one by one
-    if lane == "read3" and errors.is_error(shared.fault) and shared.fault.kind == "api" then
-      for _, pending in ipairs(commands) do
-        if not pending.done then self:send_alone(pending) end
-      end
-      return
-    end
-    for _, pending in ipairs(commands) do
-      if not pending.done then client:finish(pending, errors.of_command(shared.fault, pending.method)) end
-    end
-    return
-  end
-  self:adapt(#commands, shared.response.time)
+  if shared.fault ~= nil then return fail(self, lane, commands, shared.fault) end
+  local client, response = self.client, shared.response
+  self:adapt(#commands, response.time)
   local outcomes = wire.read(shared, #commands, client.nulls)
   for i, pending in ipairs(commands) do
     local answer = outcomes[i]
@@ -187,9 +331,10 @@ function Planner:deliver(lane, commands, shared)
     elseif answer.code or answer.message then
       client:finish(pending, client:command_fault(pending, answer, shared))
     else
+      if lane.apart then self.blocked[pending.method] = nil end
       client:finish(pending, nil, answer.result, {
-        total = answer.total, next = answer.next, time = answer.time, status = shared.response.status,
-        method = pending.method, attempts = shared.response.attempts,
+        total = answer.total, next = answer.next, time = answer.time, status = response.status,
+        method = pending.method, attempts = response.attempts,
       })
     end
   end

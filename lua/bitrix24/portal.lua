@@ -1,5 +1,6 @@
 --- The portal object: calls by name, lists, domain tables, versions.
 
+local batch = require "bitrix24.batch"
 local catalogue = require "bitrix24.catalogue"
 local client = require "bitrix24.client"
 local domain = require "bitrix24.domain"
@@ -7,7 +8,7 @@ local errors = require "bitrix24.errors"
 local list = require "bitrix24.list"
 local wire = require "bitrix24.wire"
 
-local getmetatable, next, rawget, rawset, setmetatable = getmetatable, next, rawget, rawset, setmetatable
+local getmetatable, rawget, rawset, setmetatable = getmetatable, rawget, rawset, setmetatable
 local ipairs, type, unpack = ipairs, type, table.unpack
 
 local _ENV = nil -- luacheck: ignore
@@ -60,8 +61,9 @@ local function caller(self, name, method)
     send = function(params) return here:send(method, version, params) end,
     wait = function(pending) return here:wait(pending) end,
     cancel = function(pending) here:cancel(pending) end,
+    poll = function() here:poll() end,
     -- for bulk strategies: several calls of the method in one request
-    may_batch = here.batch and not here.tasks:collects(),
+    may_batch = here.batch and not here.tasks:inside(),
     command = function(params) return wire.command(call(params)) end,
     send_batch = function(list_of_params, halt)
       local calls = {}
@@ -125,6 +127,20 @@ function methods.gather(self, ...)
   return unpack(results, 1, count)
 end
 
+--- Calls that are sent together: without arguments, a batch that records them
+-- (`b.user.current()`, then `b:run()`); with a table of commands, they run at once:
+--
+--     local results, errors = portal:batch{ me = {"user.current"}, d = {"department.get", {ID = 1}} }
+---@param commands table<string|integer, { [1]: string, [2]: table? }>?
+---@param opts { halt: boolean? }?
+---@return bitrix24.Batch|table recorder, or results keyed as the commands
+---@return table? errors keyed as the commands
+function methods.batch(self, commands, opts)
+  local here = client_of(self, "batch")
+  if commands == nil and opts == nil then return batch.new(here, self[VERSION]) end
+  return batch.run(here, self[VERSION], commands, opts)
+end
+
 --- Fetch a signed link into a file.
 ---@param url string
 ---@param path string
@@ -140,21 +156,6 @@ function methods.close(self)
   client_of(self, "close"):close()
 end
 
---- A name that is both ours and the platform's (`portal.call` is also the
--- domain call.*, `portal.batch` the method batch): a node that, called with a
--- portal first, is ours.
-local function shared_node(self, name)
-  local node = domain.node(function() return self end, name)
-  local theirs = getmetatable(node)
-  local Shared = {}
-  for key, value in next, theirs do Shared[key] = value end
-  function Shared.__call(_, first, ...)
-    if is_portal(first) then return methods[name](first, ...) end
-    return theirs.__call(node, first, ...)
-  end
-  return setmetatable(node, Shared)
-end
-
 local function view(self, version)
   return setmetatable({ [CLIENT] = self[CLIENT], [VERSION] = version, [PORTAL] = self }, Portal)
 end
@@ -167,7 +168,7 @@ function Portal.__index(self, key)
   elseif methods[key] and not (catalogue.has_prefix(key) or catalogue.is_method(key)) then
     return methods[key]
   elseif methods[key] then
-    found = shared_node(self, key)
+    found = domain.shared(function() return self end, key, is_portal, methods[key])
   else
     found = domain.node(function() return self end, key)
   end

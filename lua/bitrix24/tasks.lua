@@ -1,20 +1,28 @@
 --- Side by side: `map` and `gather` run functions as coroutines of the calling
 -- thread. Tasks run until all of them wait; then what they wait for is packed
--- and sent (planner.lua), one answer is taken in, and those it wakes go on.
+-- and sent (planner.lua), answers are taken in, and those they wake go on.
+--
+-- A map that is called where no coroutine can yield (outside of any task, or
+-- in one but below a C function) runs a loop of its own, which resumes only
+-- its own tasks. A map inside a task joins the loop of that task.
 
 local errors = require "bitrix24.errors"
 
 local create, resume, running = coroutine.create, coroutine.resume, coroutine.running
 local close, status, yield = coroutine.close, coroutine.status, coroutine.yield
 local isyieldable = coroutine.isyieldable
-local error, pairs, pcall, select, setmetatable = error, pairs, pcall, select, setmetatable
+local error, next, pairs, select, setmetatable = error, next, pairs, select, setmetatable
 local type = type
 local math_type = math.type
+local sort = table.sort
 
 local _ENV = nil -- luacheck: ignore
 
 local CONCURRENCY = 500
 local SLICE_SECONDS = 0.25
+
+--- After so many slices without an answer nobody waits for an earlier one.
+local QUIET_SLICES = 6
 
 --- What a task yields when it waits; nothing else may be yielded from a task.
 local WAIT = {}
@@ -30,8 +38,7 @@ local tasks = {}
 function tasks.new(client)
   return setmetatable({
     client = client,
-    by_thread = {}, -- coroutine → task
-    ready = {}, first = 1, last = 0, -- queue of tasks to resume
+    by_thread = {}, -- coroutine → task that lives
   }, Tasks)
 end
 
@@ -41,151 +48,231 @@ function Tasks:current()
   return task and isyieldable() and task or nil
 end
 
---- Does the running code collect its calls into batches?
-function Tasks:collects()
-  local task = self.by_thread[running()]
-  return task ~= nil and task.group.batch
+--- Does the running code belong to a task?
+function Tasks:inside()
+  return self.by_thread[running()] ~= nil
 end
 
-function Tasks:wake(task)
+--- The portal is closed by the running task, or from elsewhere.
+function Tasks:closing()
+  self.closer = self.by_thread[running()]
+end
+
+--- Did somebody else close the portal while the running task was under way?
+function Tasks:surprised()
+  local task = self.by_thread[running()]
+  return task ~= nil and task ~= self.closer and task.group.open
+end
+
+--- Let a task go on when its loop comes to it.
+local function wake(task)
   if task.queued or task.ended then return end
+  local loop = task.group.loop
   task.queued = true
-  self.last = self.last + 1
-  self.ready[self.last] = task
+  loop.last = loop.last + 1
+  loop[loop.last] = task
 end
 
 --- Make the running task wait until a call is done.
 function Tasks.park(_, task, pending)
-  while not pending.done do
-    pending.waiter = task
-    yield(WAIT)
-    if task.cancelled then error(task.cancelled, 0) end
-  end
+  if pending.done then return end
+  pending.waiter, task.beside = task, pending.waiter
+  repeat yield(WAIT) until pending.done
 end
 
 --- A call belongs to the task that made it, and is dropped with it.
+---@return table? task
 function Tasks:own(pending)
   local task = self.by_thread[running()]
-  if task then task.pending[pending], pending.owner = true, task end
+  if task then
+    local owned = task.owned
+    if not owned then
+      owned = {}
+      task.owned = owned
+    end
+    owned[pending], pending.owner = true, task
+  end
+  return task
 end
 
 --- A call is done: its owner lets go, whoever waits for it goes on.
-function Tasks:release(pending)
-  if pending.owner then pending.owner.pending[pending] = nil end
-  if pending.waiter then self:wake(pending.waiter) end
+function Tasks.release(_, pending)
+  local owner, waiter = pending.owner, pending.waiter
+  if owner then
+    owner.owned[pending], pending.owner = nil, nil
+  end
+  pending.waiter = nil
+  while waiter do
+    local beside = waiter.beside
+    waiter.beside = nil
+    wake(waiter)
+    waiter = beside
+  end
 end
 
 -- ---- groups ------------------------------------------------------------------
 
+--- The functions of one map; closing it ends those that still live.
+local Group = {}
+
+--- A task is over, it waits for nothing and nothing of it is resumed.
 local function leave(self, task)
   local group = task.group
   task.ended = true
   self.by_thread[task.thread] = nil
-  group.alive = group.alive - 1
   group.tasks[task] = nil
+  group.alive = group.alive - 1
+end
+
+--- Drop what a task that failed has on its way.
+local function drop_calls(self, task)
+  while task.owned do
+    local pending = next(task.owned)
+    if not pending then return end
+    task.owned[pending], pending.owner = nil, nil
+    self.client:cancel(pending)
+  end
 end
 
 --- End the tasks of a group that still live: their variables are closed, what
 -- they wait for is dropped.
 local function cancel_rest(self, group)
-  local cancelled = errors.new { kind = "cancelled", message = "another function of the map failed" }
-  for task in pairs(group.tasks) do
-    if status(task.thread) == "suspended" then
-      task.cancelled = cancelled
-      leave(self, task)
-      for inner in pairs(task.groups or {}) do cancel_rest(self, inner) end
-      pcall(close, task.thread)
-      for pending in pairs(task.pending) do self.client:cancel(pending) end
-    end
+  local rest = {}
+  for task in pairs(group.tasks) do rest[#rest + 1] = task end
+  sort(rest, function(a, b) return a.index < b.index end)
+  group.next_index = group.count + 1
+  -- first all of them leave: what one does in closing wakes no other
+  for i = 1, #rest do leave(self, rest[i]) end
+  for i = 1, #rest do
+    local task = rest[i]
+    if status(task.thread) == "suspended" then close(task.thread) end
+    drop_calls(self, task)
+  end
+  group.done = true
+end
+
+function Group.__close(group)
+  if group.alive > 0 then cancel_rest(group.scheduler, group) end
+end
+
+--- What a task ended with, when it failed.
+local function fail(self, task, fault)
+  local group = task.group
+  drop_calls(self, task)
+  if group.collect then
+    group.errors[task.index] = fault == nil and "<no error object>" or fault
+  elseif not group.failed then
+    group.failed, group.fault = true, fault
+    cancel_rest(self, group)
   end
 end
 
+--- A task that ends well lets go of its calls: an iterator may be passed on.
+local function let_go(task)
+  for pending in pairs(task.owned) do pending.owner = nil end
+end
+
+--- Look at a task that was resumed.
 local function settle(self, task, ok, ...)
-  local group = task.group
-  if status(task.thread) ~= "dead" then
-    if select(1, ...) == WAIT then return end
-    local fault = errors.new {
+  local thread, group = task.thread, task.group
+  if status(thread) == "suspended" then
+    if select("#", ...) == 1 and (...) == WAIT then return end
+    leave(self, task)
+    close(thread)
+    fail(self, task, errors.new {
       kind = "config", message = "a function given to map or gather must not yield",
       hint = "calls wait by themselves; run generators in coroutines of their own",
-    }
-    leave(self, task)
-    pcall(close, task.thread)
-    ok = false
-    group.errors[task.index] = fault
+    })
   else
     leave(self, task)
     if ok then
       group.results[task.index] = (...)
+      if task.owned then let_go(task) end
     else
-      close(task.thread)
-      local fault = ...
-      if fault == nil then fault = "nil" end
-      group.errors[task.index] = fault
+      -- closing its variables may fail in its turn, which then counts
+      local closed, fault = close(thread)
+      if closed then fault = (...) end
+      fail(self, task, fault)
     end
   end
-  for pending in pairs(task.pending) do self.client:cancel(pending) end
-  if not ok and not group.collect and group.failed == nil then
-    group.failed = group.errors[task.index]
-    group.next_index = group.count + 1
-    cancel_rest(self, group)
-  end
-  if group.waiter then self:wake(group.waiter) end
 end
 
+--- Begin as many tasks as may live; when the last one is over so is the group.
 local function spawn(self, group)
   while group.alive < group.concurrency and group.next_index <= group.count do
     local index = group.next_index
     group.next_index = index + 1
-    local task = { group = group, index = index, pending = {}, thread = create(group.run) }
-    self.by_thread[task.thread] = task
+    local thread = create(group.run)
+    local task = { group = group, index = index, thread = thread, fresh = true }
+    self.by_thread[thread] = task
     group.tasks[task] = true
     group.alive = group.alive + 1
-    task.argument = index
-    self:wake(task)
+    wake(task)
   end
-  group.done = group.alive == 0 and group.next_index > group.count
+  if group.alive == 0 and group.next_index > group.count then
+    group.done = true
+    if group.waiter then wake(group.waiter) end
+  end
 end
 
---- Resume every task that can go on, until all wait.
-function Tasks:run_ready()
-  while self.first <= self.last do
-    local task = self.ready[self.first]
-    self.ready[self.first] = nil
-    self.first = self.first + 1
-    task.queued = false
+-- ---- loops ---------------------------------------------------------------------
+
+--- Resume every task of a loop that can go on, until all wait.
+local function run_ready(self, loop)
+  while loop.first <= loop.last do
+    local task = loop[loop.first]
+    loop[loop.first] = nil
+    loop.first = loop.first + 1
+    task.queued = nil
     if not task.ended then
-      local index = task.argument
-      task.argument = nil
-      settle(self, task, resume(task.thread, index))
-      spawn(self, task.group)
+      if task.fresh then
+        task.fresh = nil
+        settle(self, task, resume(task.thread, task.index))
+      else
+        settle(self, task, resume(task.thread))
+      end
+      if task.ended then spawn(self, task.group) end
     end
   end
-  self.first, self.last = 1, 0
+  loop.first, loop.last = 1, 0
 end
 
---- Run a group to its end, whether called from a task or from outside.
-local function run_group(self, group)
-  local outer = self:current()
-  if outer then
-    outer.groups = outer.groups or {}
-    outer.groups[group] = true
-    spawn(self, group)
-    while not group.done do
-      group.waiter = outer
-      yield(WAIT)
-      if outer.cancelled then error(outer.cancelled, 0) end
-    end
-    outer.groups[group] = nil
-    return
-  end
-  spawn(self, group)
-  self:run_ready()
+--- Take answers in until the group is done.
+local function run_loop(self, group)
+  local client, loop = self.client, group.loop
+  local quiet = 0
+  run_ready(self, loop)
   while not group.done do
-    self.client.planner:flush()
-    self.client:step(SLICE_SECONDS)
-    self:run_ready()
+    client.planner:flush(quiet >= QUIET_SLICES)
+    if client:step(SLICE_SECONDS) then quiet = 0 else quiet = quiet + 1 end
+    if quiet >= QUIET_SLICES then client.turns:skip() end
+    client.turns:advance()
+    if client:is_closed() and loop.first > loop.last then
+      -- what waited was woken; who waits still would wait for ever
+      errors.raise { kind = "cancelled", message = "the portal was closed" }
+    end
+    run_ready(self, loop)
   end
 end
+
+--- Run a group to its end. What fails here or in a task ends the whole group.
+local function run(self, new)
+  local group <close> = new
+  local outer = self:current()
+  group.loop = outer and outer.group.loop or { first = 1, last = 0 }
+  group.open = outer ~= nil and outer.group.open or not self.client:is_closed()
+  if outer then group.batch = group.batch and outer.group.batch end
+  spawn(self, group)
+  if outer then
+    group.waiter = outer
+    while not group.done do yield(WAIT) end
+  else
+    run_loop(self, group)
+  end
+  if group.failed then error(group.fault, 0) end
+end
+
+-- ---- what a script calls ---------------------------------------------------------
 
 local MAP_OPTIONS = { concurrency = true, batch = true, on_error = true }
 
@@ -214,23 +301,13 @@ local function check_map(list, f, opts)
   return opts
 end
 
-local function new_group(count, run, batch, opts)
-  return {
-    count = count, run = run, results = {}, errors = {}, tasks = {}, alive = 0, next_index = 1,
+local function new_group(self, count, f, batch, opts)
+  return setmetatable({
+    scheduler = self, count = count, run = f, results = {}, errors = {},
+    tasks = {}, alive = 0, next_index = 1, done = false,
     concurrency = opts.concurrency or CONCURRENCY, collect = opts.on_error == "collect",
     batch = batch and opts.batch ~= false,
-  }
-end
-
---- Run a group; an error in the loop itself (a closed portal) ends its tasks.
-local function run(self, group)
-  local ok, fault = pcall(run_group, self, group)
-  if not ok then
-    group.next_index = group.count + 1
-    cancel_rest(self, group)
-    error(fault, 0)
-  end
-  if group.failed ~= nil then error(group.failed, 0) end
+  }, Group)
 end
 
 --- Call `f(item, index)` for every item side by side.
@@ -242,7 +319,7 @@ end
 ---@return table? errors by index, with on_error = "collect"
 function Tasks:map(batch, list, f, opts)
   opts = check_map(list, f, opts)
-  local group = new_group(#list, function(index) return f(list[index], index) end, batch, opts)
+  local group = new_group(self, #list, function(index) return f(list[index], index) end, batch, opts)
   run(self, group)
   group.results.n = group.count
   if group.collect then return group.results, group.errors end
@@ -260,7 +337,7 @@ function Tasks:gather(batch, ...)
       errors.config(("gather: argument %d must be a function, got %s"):format(i, type(functions[i])))
     end
   end
-  local group = new_group(count, function(index) return functions[index]() end, batch, {})
+  local group = new_group(self, count, function(index) return functions[index]() end, batch, {})
   run(self, group)
   return group.results, count
 end

@@ -29,8 +29,15 @@ function Turns:enter(pending)
 end
 
 --- The others need not wait for it any more.
-function Turns.pass(_, pending)
+local function pass(pending)
+  if not pending.turn then return end
   pending.turn = nil
+  if pending.on_late then pending.on_late() end
+end
+
+--- It is sent again, some time.
+function Turns.pass(_, pending)
+  pass(pending)
 end
 
 --- Its outcome is here; it is finished when its turn comes.
@@ -60,7 +67,7 @@ end
 function Turns:skip()
   for i = self.first, self.last do
     local pending = self.queue[i]
-    if not pending.outcome then pending.turn = nil end
+    if pending and not pending.outcome then pass(pending) end
   end
   self:advance()
 end

@@ -6,50 +6,73 @@
 local envelope = require "bitrix24.envelope"
 local json = require "bitrix24.json"
 
-local concat = table.concat
-local ipairs, setmetatable, type = ipairs, setmetatable, type
+local concat, unpack = table.concat, table.unpack
+local find = string.find
+local ipairs, setmetatable, tostring, type = ipairs, setmetatable, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
 local wire = {}
+
+local KEYS = {}
+for n = 1, 50 do KEYS[n] = ("c%02d"):format(n - 1) end
 
 --- The key of the n-th command: never a number, so that the answer's maps
 -- cannot arrive as arrays; of fixed width, so that sorted is in order.
 ---@param n integer from 1
 ---@return string
 function wire.key(n)
-  return ("c%02d"):format(n - 1)
+  return KEYS[n]
 end
 
 local Reference = { __name = "bitrix24.reference" }
-Reference.__tostring = function(reference)
+
+function Reference.__tostring(reference)
   local out = { "$result" }
-  for _, step in ipairs(reference.steps) do out[#out + 1] = ("[%s]"):format(step) end
+  for _, step in ipairs(reference.steps) do out[#out + 1] = ("[%s]"):format(tostring(step)) end
   return concat(out)
 end
-
-local encode_query = json.query_encoder(Reference)
 
 --- A value that the portal fills in: a place in the result of an earlier
 -- command of the same batch. Only this, never a string, is written as syntax.
 ---@param n integer number of the command, from 1
----@param ... string|integer names, and places that count from 0 as PHP does
+---@param ... string|integer names, and places that count from 0 as PHP does; or one table of them
 ---@return table
 function wire.reference(n, ...)
-  return setmetatable({ steps = { wire.key(n), ... } }, Reference)
+  local path = type((...)) == "table" and ... or { ... }
+  return setmetatable({ steps = { KEYS[n], unpack(path) } }, Reference)
+end
+
+local query_of = json.query_encoder(Reference)
+
+--- Longer parameters (files, texts) travel alone: encoding them once more and
+-- reading them out of a query costs more than a request saves.
+local BODY_MAX = 100000
+
+--- `{"$ref": …}` and `{"$refArray": …}` are the references of REST 3.0.
+local REFERENCE3 = '"$ref'
+
+local function command3(pending)
+  local body = pending.body
+  if not body then
+    local row = pending.row
+    body = json.encode(pending.params, row and row.shape(), "params")
+  end
+  if not body or #body > BODY_MAX or find(body, REFERENCE3, 1, true) then return nil end
+  return ('{"method":%s,"query":%s}'):format(json.encode(pending.method), body)
 end
 
 --- A pending call as a command, or nil when it cannot be one without a change
 -- of meaning: nulls and empty arrays have no form in a query, and a value that
 -- reads as a reference would be taken for one.
----@param pending table method, version, params
+---@param pending table method, version, params, and `body` when they are encoded already
 ---@return string?
 function wire.command(pending)
-  if pending.version == 3 then
-    local query = json.encode(pending.params, pending.row and pending.row.shape(), "params")
-    return query and ('{"method":%s,"query":%s}'):format(json.encode(pending.method), query)
-  end
-  local query = encode_query(pending.params)
+  if pending.version == 3 then return command3(pending) end
+  if pending.body and #pending.body > BODY_MAX then return nil end
+  -- a name may hold what ends it
+  if find(pending.method, "[?&#]") then return nil end
+  local query = query_of(pending.params)
   if not query then return nil end
   return query == "" and pending.method or pending.method .. "?" .. query
 end
@@ -68,11 +91,10 @@ end
 ---@param halt boolean stop at the first command that fails
 ---@return string
 function wire.body2(commands, halt)
-  local out = {}
-  for i, pending in ipairs(commands) do
-    out[i] = ('"%s":%s'):format(wire.key(i), (json.encode(pending.command)))
-  end
-  return ('{"cmd":{%s},"halt":%d}'):format(concat(out, ","), halt and 1 or 0)
+  local cmd = {}
+  for i, pending in ipairs(commands) do cmd[KEYS[i]] = pending.command end
+  -- sorted by name, which is the order of the commands
+  return (json.encode { cmd = cmd, halt = halt and 1 or 0 })
 end
 
 --- The body of a REST 3.0 batch.
@@ -84,29 +106,36 @@ function wire.body3(commands)
   return "[" .. concat(out, ",") .. "]"
 end
 
---- One command's entry in a map of the answer. An empty map arrives as `[]`,
--- a portal may make an array of a map.
+--- A map of the answer: an empty one arrives as `[]`, and a portal may make an
+-- array of one.
+local function map_of(map)
+  return type(map) == "table" and map ~= json.null and map or {}
+end
+
 local function entry(map, key, index)
-  if type(map) ~= "table" or map == json.null then return nil end
   local value = map[key]
-  if value == nil and map[1] ~= nil then value = map[index] end
+  if value == nil then return map[index] end
   return value
 end
 
 local function read2(answer, count, nulls)
   local out = {}
-  local times = answer.result_time
+  local results, faults = map_of(answer.result), map_of(answer.result_error)
+  local times = map_of(answer.result_time)
+  local totals, nexts = map_of(answer.result_total), map_of(answer.result_next)
   for i = 1, count do
-    local key = wire.key(i)
-    local fault, result = entry(answer.result_error, key, i), entry(answer.result, key, i)
-    local time = entry(times, key, i)
+    local key = KEYS[i]
+    local fault, result, time = entry(faults, key, i), entry(results, key, i), entry(times, key, i)
     local item = { time = type(time) == "table" and time or nil }
     if fault ~= nil and fault ~= json.null then
       envelope.read_fault(item, fault)
+      -- a failure without a code is one nevertheless
+      item.code = item.code or ""
     elseif result ~= nil then
       item.result = envelope.nulls(result, nulls)
-      item.total = envelope.integer(entry(answer.result_total, key, i))
-      item.next = envelope.integer(entry(answer.result_next, key, i))
+      item.total = envelope.integer(entry(totals, key, i))
+      item.next = envelope.integer(entry(nexts, key, i))
+      envelope.read_inner_fault(item, item.result)
     elseif time == nil then
       item.skipped, item.message = true, "the batch stopped before this command"
     end
@@ -133,8 +162,7 @@ end
 ---@param nulls "drop"|"keep"
 ---@return bitrix24.Answer[]
 function wire.read(answered, count, nulls)
-  local result = answered.result
-  if type(result) ~= "table" or result == json.null then result = {} end
+  local result = map_of(answered.result)
   if answered.version == 3 then return read3(result, count, nulls) end
   return read2(result, count, nulls)
 end

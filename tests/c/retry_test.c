@@ -130,6 +130,7 @@ TEST(how_attempts_can_end_without_an_answer) {
       /* reset or time-out after sending: nobody knows */
       {B24_OUTCOME_LOST, B24_FAIL, B24_RETRY, B24_NETWORK, B24_SENT_UNKNOWN},
       {B24_OUTCOME_CUT, B24_FAIL, B24_RETRY, B24_PROTOCOL, B24_SENT_YES},
+      {B24_OUTCOME_STALLED, B24_FAIL, B24_RETRY, B24_NETWORK, B24_SENT_YES},
       {B24_OUTCOME_TOO_LARGE, B24_FAIL, B24_FAIL, B24_PROTOCOL, B24_SENT_YES},
       {B24_OUTCOME_CANCELLED, B24_FAIL, B24_FAIL, B24_CANCELLED, B24_SENT_NO},
       {B24_OUTCOME_NOMEM, B24_FAIL, B24_FAIL, B24_NOMEM, B24_SENT_UNKNOWN},
@@ -155,6 +156,7 @@ TEST(unreadable_answers_are_repeated_only_when_harmless) {
   CHECK_INT(v.action, B24_FAIL);
   CHECK_INT(v.kind, B24_PROTOCOL);
   CHECK_INT(v.sent, B24_SENT_YES);
+  CHECK_INT(v.retryable, 0); /* it may have run: not for a loop to repeat */
   a.harmless = 1;
   b24__retry_decide(&v, &a);
   CHECK_INT(v.action, B24_RETRY);

@@ -25,7 +25,8 @@ local INFO = {}
 -- of never.
 local PLACE_MAX = 10000
 
----@class bitrix24.Reference a result of a batch, or a place in it: index it, pass it on, call it after the run
+--- A result of a batch, or a place in it: index it, pass it on, call it after the run.
+---@class bitrix24.Reference
 ---@overload fun(): any, table
 local Reference = { __name = "bitrix24.reference" }
 

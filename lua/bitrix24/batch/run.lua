@@ -13,13 +13,10 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
-local json = require "bitrix24.json"
-local reference = require "bitrix24.batch.reference"
+local fill = require "bitrix24.batch.fill"
 local wire = require "bitrix24.wire"
 
-local concat = table.concat
-local error, getmetatable, ipairs, next, pcall = error, getmetatable, ipairs, next, pcall
-local select, setmetatable, type = select, setmetatable, type
+local error, ipairs, pcall, select, setmetatable = error, ipairs, pcall, select, setmetatable
 
 local _ENV = nil -- luacheck: ignore
 
@@ -82,9 +79,11 @@ local function state_after(run, command, e)
     -- never sent: it may be run again
     return e.sent == false and "pending" or "unknown"
   end
-  if REFUSED[e.code] then return "failed" end
+  if e.sent == false and REFUSED[e.code] then return "failed" end
   -- in REST 3.0 the error may be that of a later command
-  if run.wire == 2 and (e.kind == "auth" or e.kind == "limit") then return "failed" end
+  if run.wire == 2 and (e.kind == "auth" or e.kind == "limit") then
+    return e.sent == nil and "unknown" or "failed"
+  end
   return writes(command) and "unknown" or "failed"
 end
 
@@ -99,104 +98,7 @@ local function lose(run, e)
   run.flight = {}
 end
 
--- ---- references ----------------------------------------------------------------
-
--- The mark of a REST 3.0 reference of ours, as against a parameter that happens
--- to have that name.
-local Remote = {}
-
---- Can the platform resolve this reference within a request? REST 3.0 only what
--- is below `item` or `items`, along a path of names joined by dots.
-local function is_remote(run, info)
-  if not run.halt then return false end
-  if run.wire == 2 then return true end
-  local path = info.path
-  if #path < 2 or (path[1] ~= "item" and path[1] ~= "items") then return false end
-  for _, step in ipairs(path) do
-    if type(step) == "string" and (step == "" or step:find(".", 1, true)) then return false end
-  end
-  return true
-end
-
---- A reference as the platform writes it; places count from 0 there.
-local function remote(run, info, place)
-  local steps = {}
-  for i, step in ipairs(info.path) do steps[i] = type(step) == "string" and step or step - 1 end
-  if run.wire == 2 then return wire.reference(place, steps) end
-  return setmetatable({ ["$ref"] = wire.key(place) .. "." .. concat(steps, ".") }, Remote)
-end
-
---- Why a reference cannot be filled in, or nil and its value.
-local function resolve(info)
-  local target = info.command
-  if target.state == "ok" then
-    local value = reference.lookup(target.result, info.path)
-    if value ~= nil then return nil, value end
-    return reference.describe(info) .. " is absent or null"
-  end
-  return ("command %d (%s) %s"):format(target.index, target.method,
-    target.state == "skipped" and "was skipped" or target.state == "failed" and "failed"
-    or "has no known result")
-end
-
---- The parameters with every reference filled in, or written for the platform
--- where its command is in the same request. `waits`: that request must be
--- answered first.
----@return table? params, string? missing why there are none, boolean? waits
-local function fill(run, command, places)
-  if #command.references == 0 then return command.params end
-  local values = {}
-  for _, info in ipairs(command.references) do
-    local place = places[info.command]
-    if place then
-      if command.alone or not is_remote(run, info) then return nil, nil, true end
-      values[info] = remote(run, info, place)
-    else
-      local missing, value = resolve(info)
-      if missing then return nil, missing end
-      values[info] = value
-    end
-  end
-  return reference.replace(command.params, function(leaf, info)
-    if info then return values[info] end
-    return leaf
-  end)
-end
-
---- Why a command that the platform ran cannot be trusted: it had the text of a
--- reference for a value.
-local function dangling(command, places)
-  for _, info in ipairs(command.references) do
-    local missing = places[info.command] and resolve(info)
-    if missing then return missing end
-  end
-end
-
 -- ---- sending -------------------------------------------------------------------
-
---- Does a parameter read as a reference of REST 3.0?
-local function has_syntax(value)
-  if type(value) ~= "table" or getmetatable(value) == Remote or json.is_file(value) then return false end
-  local pairs_of = json.kind(value) == "ordered"
-  for key, item in next, value do
-    if key == "$ref" or key == "$refArray" then return true end
-    if pairs_of and type(item) == "table" and (item[1] == "$ref" or item[1] == "$refArray") then return true end
-    if has_syntax(item) then return true end
-  end
-  return false
-end
-
---- The text of a command, or nil when it must travel alone.
-local function compose(run, command, params, place)
-  if command.alone or run.client.planner.alone[command.method] then return nil end
-  if run.wire == 2 then
-    return wire.command { method = command.method, version = 2, row = command.row, params = params }
-  end
-  if has_syntax(params) then return nil end
-  local shape = command.row and command.row.shape()
-  return (json.encode({ as = wire.key(place), method = command.method, query = params },
-    { query = { array = false, children = shape } }))
-end
 
 local function send_alone(run, command, params)
   local client = run.client
@@ -209,7 +111,7 @@ local function send_alone(run, command, params)
   else
     local e = result
     -- an error that the portal gave is the command's own; all others end the run
-    if not errors.is_error(e) or e.code == nil and e.kind ~= "config" then error(e, 0) end
+    if not errors.is_error(e) or e.sent == nil or e.code == nil and e.kind ~= "config" then error(e, 0) end
     fail(run, command, e)
   end
   run.flight = {}
@@ -219,7 +121,10 @@ end
 local function send3(client, calls)
   local harmless = true
   for _, call in ipairs(calls) do harmless = harmless and not writes(call) end
-  local shared = { method = "batch", version = 3, done = false, nulls = "keep", commands = #calls }
+  local shared = {
+    method = "batch", version = 3, done = false, nulls = "keep", commands = #calls,
+    once = not harmless, -- the limit of one command's method ends the batch after others have run
+  }
   client:check_open("batch")
   client.tasks:own(shared)
   shared.calls = calls
@@ -235,6 +140,8 @@ local function again(run, command, code)
     run.client.planner.alone[command.method] = true
     return true
   end
+  -- by itself the call gets a new token first
+  if code == "expired_token" then return true end
   return select(4, core.client.judge(code, not writes(command)))
 end
 
@@ -252,9 +159,11 @@ local function take(run, chunk, calls, places, outcomes, shared)
       }, "unknown")
     elseif answer.code and again(run, command, answer.code) then
       command.state, command.alone, refused = "pending", true, run.halt
+    elseif answer.message and run.wire == 3 then
+      fail(run, command, client:command_fault(calls[i], answer, shared), "unknown")
     elseif answer.code or answer.message then
       local fault = client:command_fault(calls[i], answer, shared)
-      local missing = dangling(command, places)
+      local missing = fill.dangling(command, places)
       if missing then fault.hint = missing .. ": the command had the reference's text for a value" end
       fail(run, command, fault)
     else
@@ -262,7 +171,7 @@ local function take(run, chunk, calls, places, outcomes, shared)
         total = answer.total, next = answer.next, time = answer.time, status = response.status,
         method = command.method, attempts = response.attempts,
       })
-      local missing = dangling(command, places)
+      local missing = fill.dangling(command, places)
       if missing then
         fail(run, command, errors.new {
           kind = "protocol", method = command.method, status = response.status, sent = true,
@@ -283,6 +192,7 @@ local function send_chunk(run, chunk, calls, places)
   local outcomes = client:wait_batch(shared)
   run.flight = {}
   take(run, chunk, calls, places, outcomes, shared)
+  if run.wire == 3 and run.stopped then error(run.stopped.fault, 0) end
 end
 
 --- Send the next request: as many of the pending commands from `at` on as may
@@ -293,7 +203,7 @@ local function send_next(run, at)
     local command = run.commands[i]
     if #chunk == WIDTH_MAX then break end
     if command.state == "pending" then
-      local params, missing, waits = fill(run, command, places)
+      local params, missing, waits = fill.params(run, command, places)
       if waits or missing and run.halt and #chunk > 0 then break end
       if missing then
         local cause = nil
@@ -301,7 +211,7 @@ local function send_next(run, at)
         skip(run, command, "not sent: " .. missing, cause)
         if run.halt then return end
       else
-        local text = compose(run, command, params, #chunk + 1)
+        local text = fill.compose(run, command, params, #chunk + 1)
         if not text and #chunk == 0 then return send_alone(run, command, params) end
         bytes = bytes + #(text or "")
         if not text or (#chunk > 0 and bytes > BYTES_MAX) then break end
@@ -325,14 +235,16 @@ end
 ---@param halt boolean stop at the first command that fails
 ---@return integer failed commands that failed or were skipped
 return function(client, version, commands, halt)
-  local run = { client = client, wire = version, commands = commands, halt = halt, failed = 0, flight = {} }
+  local run = {
+    client = client, wire = version, commands = commands, halt = halt, failed = 0, flight = {},
+  }
   local guard <close> = setmetatable({}, { __close = function(_, e) lose(run, e) end }) -- luacheck: ignore
   for at, command in ipairs(commands) do
     while command.state == "pending" do
       local stopper = run.stopped
       if stopper then
-        skip(run, command, ("skipped: command %d (%s) failed before it"):format(stopper.index, stopper.method),
-          stopper.fault)
+        skip(run, command, ("skipped: command %d (%s) failed before it")
+          :format(stopper.index, stopper.method), stopper.fault)
       else
         send_next(run, at)
       end

@@ -22,7 +22,7 @@ local checkpoint = {}
 
 --- 64-bit FNV-1a of the parameters as they are sent; keys go out sorted.
 local function digest(caller, params)
-  local text, path, message = json.encode(params, caller.row and caller.row.shape and caller.row.shape(), "params")
+  local text, path, message = json.encode(params, caller.row and caller.row.shape(), "params")
   if not text then errors.config(("%s %s"):format(path, message), nil, caller.method) end
   local hash = -0x340d631b7bdddcdb -- 0xcbf29ce484222325
   for i = 1, #text do hash = (hash ~ text:byte(i)) * 0x100000001b3 end

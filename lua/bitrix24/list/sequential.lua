@@ -98,7 +98,10 @@ function Pages:next()
     records = {}
   end
   self.got = self.got + #records
-  if self.ahead and self.got < self.limit then send_due(self) end
+  if self.ahead and self.got < self.limit then
+    send_due(self)
+    if caller.poll then caller.poll() end
+  end
   return records, facts
 end
 
