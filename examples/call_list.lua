@@ -32,7 +32,7 @@ print(("%d chats with \"%s\", %d contacts among their members"):format(#chats, p
 if #ids == 0 then return end
 local list, names, statuses = portal.crm.calllist.add{ ENTITY_TYPE = "CONTACT", ENTITIES = ids }, {}, {}
 for person in portal.crm.item.list:each{ entityTypeId = 3, filter = { ["@id"] = ids } } do
-  names[person.id] = person.name .. " " .. person.lastName
+  names[person.id] = (person.name or "") .. " " .. (person.lastName or "")
 end
 for _, status in ipairs(portal.crm.calllist.statuslist()) do statuses[status.STATUS_ID] = status.NAME end
 for _, item in ipairs(portal.crm.calllist.items.get{ LIST_ID = list }) do

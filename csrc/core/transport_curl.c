@@ -294,6 +294,9 @@ static void finish(transport *t, b24_exchange *x, CURLcode code) {
   if (code == CURLE_SEND_FAIL_REWIND) /* our own refusal: see on_rewind */
     copy_text(x->message, sizeof x->message,
               "the connection broke before an answer");
+  else if (x->outcome == B24_OUTCOME_TOO_LARGE)
+    copy_text(x->message, sizeof x->message,
+              a->refused != 0 ? "" : "its headers");
   else if (code != CURLE_OK)
     copy_text(x->message, sizeof x->message,
               a->detail[0] != '\0' ? a->detail : curl_easy_strerror(code));

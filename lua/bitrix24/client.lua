@@ -15,7 +15,7 @@ local wire = require "bitrix24.wire"
 
 local ipairs, next, pairs, pcall, setmetatable = ipairs, next, pairs, pcall, setmetatable
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
-local open = io.open
+local find, open = string.find, io.open
 
 local _ENV = nil -- luacheck: ignore
 
@@ -83,6 +83,15 @@ function Client:check_open(method)
   end
 end
 
+--- Refuse what is no name of a method. It may be a whole address by mistake, so
+-- it is not shown as it is.
+function Client:check_name(method)
+  if type(method) == "string" and find(method, "[^%w_.-]") then
+    errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list",
+      nil, self:clean(method))
+  end
+end
+
 --- A key that no other call of any process has (REST 3.0, Idempotency-Key).
 local function new_key()
   local source = open("/dev/urandom", "rb")
@@ -137,6 +146,7 @@ end
 ---@return table? row of the catalogue
 ---@return 2|3 version
 function Client:examine(method, version, params, opts)
+  self:check_name(method)
   check_call(method, params, opts)
   self:check_open(method)
   local row = catalogue.find(method, version)

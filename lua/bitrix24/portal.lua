@@ -50,6 +50,7 @@ local function caller(self, name, method)
   if type(method) ~= "string" then
     errors.config(("portal:%s(method, params): expected a method name, got %s"):format(name, type(method)))
   end
+  here:check_name(method)
   local version = self[VERSION]
   local row = catalogue.find(method, version)
   local function call(params)
@@ -58,6 +59,7 @@ local function caller(self, name, method)
   return {
     method = method,
     row = row,
+    origin = here.core:origin(),
     send = function(params) return here:send(method, version, params) end,
     wait = function(pending) return here:wait(pending) end,
     cancel = function(pending) here:cancel(pending) end,

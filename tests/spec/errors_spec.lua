@@ -187,7 +187,8 @@ describe("an answer that is none", function()
           attempts = 1 }, portal.call, portal, method, {})
         assert.is_nil(e.code)
         assert.truthy(e.message:find(row[5], 1, true), e.message)
-        if row[2] >= 300 then assert.equal(row[6] or false, e.retryable) end
+        -- a write may have run behind a gateway that failed
+        if row[2] >= 300 then assert.equal(method == READ and row[6] or false, e.retryable) end
       end)
     end
   end

@@ -422,9 +422,11 @@ describe("marked values", function()
 
   local function raises(pattern, f, ...)
     local arguments = table.pack(...)
-    local ok, message = pcall(function() f(table.unpack(arguments, 1, arguments.n)) end)
+    local ok, e = pcall(function() f(table.unpack(arguments, 1, arguments.n)) end)
     assert.is_false(ok)
-    assert.matches("json_spec%.lua:%d+: " .. pattern, message)
+    assert.are.equal("config", e.kind)
+    assert.matches(pattern, e.message)
+    assert.matches("json_spec%.lua:%d+$", e.where)
   end
 
   it("leave the argument alone and can be filled further", function()

@@ -243,6 +243,33 @@ describe("a list by id and a total that lies", function()
   end)
 end)
 
+describe("a list by id and a portal that cuts a page short", function()
+  it("is an error when the records behind the page were never read", function()
+    local struck = 0
+    local log = bulk.portal(contacts, { ids = bulk.numbers(9000), page = function(rows, params)
+      local bounded = params.filter and params.filter["<=ID"]
+      if bounded and #rows == 50 and rows[1].ID > 4000 and struck == 0 then
+        struck = struck + 1
+        return table.move(rows, 1, 30, 1, {})
+      end
+      return rows
+    end })
+    local records, e = walk(log, {}, { ahead = 1 })
+    assert.equal(1, struck)
+    assert.is_true(errors.is_error(e) and e.kind == "protocol", tostring(e))
+    assert.is_true(#records < 9000)
+  end)
+
+  it("is complete when records were merely removed meanwhile", function()
+    local log = bulk.portal(contacts, { ids = bulk.numbers(9000), on_request = function(log, n)
+      if n == 2 then log.ids = bulk.numbers(5999) end
+    end })
+    local records, e = walk(log, {}, { ahead = 1 })
+    assert.is_nil(e)
+    assert.is_true(#records >= 5999)
+  end)
+end)
+
 describe("a list by id and failing commands", function()
   local function failing(outcome, request, command, size)
     local log = bulk.portal(contacts, { ids = bulk.numbers(size or 3000), fail = function(n, k)
@@ -506,7 +533,7 @@ describe("a list by id over HTTP", function()
     sb:fault { method = "crm.contact.list", nth = 12, action = "ACCESS_DENIED" }
     local count = 0
     local e = failure("api", function()
-      each(function() count = count + 1 end)
+      each(function() count = count + 1 end, nil, { ahead = 0 })
     end)
     assert.equal("ACCESS_DENIED", e.code)
     assert.equal(550, count)

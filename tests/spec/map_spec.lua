@@ -185,18 +185,13 @@ describe("map and gather", function()
     end)
 
     it("nobody waits for a slow answer in silence", function()
-      local slow, rounds = true, 0
-      here.sb:fault { method = "batch", action = { delay = 4 } }
-      here.portal:map(numbers(100), function(id)
+      here.sb:fault { method = "batch", action = { delay = 60 } }
+      local ok, e = pcall(here.portal.map, here.portal, numbers(100), function(id)
         name_of(id)
-        if id <= 50 then slow = false end
-        if id == 100 then
-          name_of(id)
-          name_of(id)
-          rounds = slow and 2 or 0
-        end
+        if id % 50 == 0 then error(name_of(id) .. name_of(id), 0) end
       end)
-      assert.equal(2, rounds)
+      assert.is_false(ok)
+      assert.truthy(e == "5050" or e == "100100", e) -- whichever batch came first is slow
     end)
 
     it("the same input gives the same requests, whichever answer is first", function()

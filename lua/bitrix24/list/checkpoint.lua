@@ -20,10 +20,12 @@ Checkpoint.__index = Checkpoint
 
 local checkpoint = {}
 
---- 64-bit FNV-1a of the parameters as they are sent; keys go out sorted.
+--- 64-bit FNV-1a of the portal and the parameters as they are sent; keys go
+-- out sorted.
 local function digest(caller, params)
   local text, path, message = json.encode(params, caller.row and caller.row.shape(), "params")
   if not text then errors.config(("%s %s"):format(path, message), nil, caller.method) end
+  text = (caller.origin or "") .. text
   local hash = -0x340d631b7bdddcdb -- 0xcbf29ce484222325
   for i = 1, #text do hash = (hash ~ text:byte(i)) * 0x100000001b3 end
   return ("%016x"):format(hash)
@@ -62,7 +64,7 @@ function checkpoint.open(path, caller, params)
   local saved = read(path, method)
   if not saved then return self end
   local other = saved.method ~= method and ("of %s"):format(saved.method)
-    or saved.params ~= self.digest and "of the same method with other parameters"
+    or saved.params ~= self.digest and "of another portal, or of the same method with other parameters"
   if other then
     errors.config(("opts.checkpoint: %s is the checkpoint %s"):format(path, other),
       "delete it to begin this list anew, or name another file", method)

@@ -275,6 +275,33 @@ local function whole(self, window, response)
   return window.counted and self.caller.row.next and self.total == self.got and response.next == nil
 end
 
+--- A window that ended on a short page though its bound was further: where the
+-- documented rule holds, nothing is between. Kept to be looked at again when
+-- fewer records came than were counted.
+local function remember_tail(self, window)
+  if window.blank or window.lo >= window.hi then return end
+  self.tails[#self.tails + 1] = { lo = window.lo, hi = window.hi }
+end
+
+--- Fewer came than were counted: removed meanwhile, or left out by a portal
+-- that cuts pages short. Records behind a short page show which.
+local function verify(self)
+  if not self.total or self.got >= self.total then return end
+  for from = 1, #self.tails, self.width do
+    local list = {}
+    for i = from, min(from + self.width - 1, #self.tails) do
+      list[#list + 1] = self.form:page(self.tails[i].lo, self.tails[i].hi)
+    end
+    for _, answer in ipairs(flight.send(self.caller, list, true):wait()) do
+      if answer.fault then error(answer.fault, 0) end
+      if #find.find(answer.result, self.caller.row, self.caller.method) > 0 then
+        error(protocol(self, ("the portal cut pages short: %d of %d records came, and there are more"):format(
+          self.got, self.total), "use strategy = \"sequential\""), 0)
+      end
+    end
+  end
+end
+
 --- What becomes of the window after its answer.
 local function settle(self, window, state)
   local bounded = window.hi
@@ -288,6 +315,7 @@ local function settle(self, window, state)
   end
   remove(self.queue, 1)
   self.frontier = bounded or window.lo
+  if bounded and state == "short" then remember_tail(self, window) end
   if bounded or state ~= "short" then return end
   if doubtful(self, window) then
     -- asked once more, alone: a list ends on evidence
@@ -341,7 +369,11 @@ function Pages:next()
       return records, { count = #records, total = self.total }
     end
     if self.failure ~= nil then errors.throw(self.failure) end
-    if self.ended then return nil end
+    if self.ended then
+      if #self.tails > 0 then verify(self) end
+      self.tails = {}
+      return nil
+    end
     self.pages, self.at = {}, 1
     pump(self, 1 + self.lookahead)
     if not self.queue[1] then return nil end -- as many as were wanted
@@ -352,7 +384,7 @@ end
 
 --- Cancel what is in flight. Idempotent.
 function Pages:close()
-  self.ended, self.pages = true, {}
+  self.ended, self.pages, self.tails = true, {}, {}
   for _, window in ipairs(self.queue) do
     if window.flight then window.flight:cancel() end
   end
@@ -387,7 +419,7 @@ function keyset.open(walk)
   local size = caller.row.page.size or 50
   local self = setmetatable({
     caller = caller, form = form, limit = walk.limit, lookahead = walk.ahead, size = size,
-    width = 50, queue = {}, pages = {}, at = 1, got = 0, asked = 0, frontier = walk.after,
+    width = 50, queue = {}, tails = {}, pages = {}, at = 1, got = 0, asked = 0, frontier = walk.after,
   }, Pages)
   local counted = walk.counted and not form.uncounted
   self.queue[1] = { lo = walk.after, alone = true, counted = counted, expected = size }
