@@ -104,10 +104,12 @@ void b24__auth_dispose(b24_auth *auth) {
 /* {"auth":"TOKEN", and the rest of the object. */
 static b24_kind splice_token(b24_buf *out, const b24_auth *auth,
                              const char *body, size_t size) {
+  size_t at = 1;
   b24_kind kind = b24__buf_puts(out, "{\"auth\":\"");
+  while (at < size && strchr(" \t\r\n", body[at]) != NULL) at++;
   if (kind == B24_OK) kind = b24__buf_puts(out, auth->token);
   if (kind == B24_OK)
-    kind = b24__buf_puts(out, size > 2 ? "\"," : "\"");
+    kind = b24__buf_puts(out, at < size && body[at] != '}' ? "\"," : "\"");
   if (kind == B24_OK) kind = b24__buf_append(out, body + 1, size - 1);
   return kind;
 }

@@ -4,7 +4,8 @@
  * earliest of the transport, a request's turn, a deadline and the caller.
  *
  * Invariant: every request in the list is in exactly one state, and only
- * running ones are known to the transport.
+ * running ones are known to the transport. A step looks at the whole queue
+ * only when that can change something: thousands may wait in it.
  */
 #include "client.h"
 
@@ -36,6 +37,11 @@ int64_t b24__client_unix(const b24_client *client) {
   return client->clock.unix_ms(client->clock.ud);
 }
 
+int64_t b24__later(int64_t now_ms, int64_t wait_ms) {
+  return now_ms > 0 && wait_ms > INT64_MAX - now_ms ? INT64_MAX
+                                                    : now_ms + wait_ms;
+}
+
 /* xorshift64*: jitter needs spread, not secrecy. */
 double b24__client_random(b24_client *client) {
   uint64_t x = client->random;
@@ -47,6 +53,19 @@ double b24__client_random(b24_client *client) {
 }
 
 /* ---- making and closing ------------------------------------------------ */
+
+/* What no client could work with. */
+static b24_kind check_options(const b24_options *options, b24_error *err) {
+  const char *c = options->user_agent;
+  if (options->max_connections < 1)
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "max_connections must be at least 1");
+  while (c != NULL && *c >= 0x20 && *c <= 0x7e) c++;
+  if (c != NULL && *c != '\0')
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "user_agent must be printable ASCII text");
+  return B24_OK;
+}
 
 b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
                               b24_transport transport, b24_error *err) {
@@ -63,7 +82,10 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
   c->clock = options->clock != NULL ? *options->clock : *b24__clock_default();
   c->options = *options;
   c->transport = transport;
-  kind = b24__auth_init(&c->auth, &c->alloc, options, err);
+  c->deadline_ms = INT64_MAX;
+  kind = check_options(options, err);
+  if (kind == B24_OK)
+    kind = b24__auth_init(&c->auth, &c->alloc, options, err);
   if (c->options.limiter != NULL)
     (void)b24_limiter_ref(c->options.limiter);
   else if (kind == B24_OK && options->rate > 0)
@@ -76,6 +98,8 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
   if (c->random == 0) c->random = 1;
   c->options.webhook = c->options.domain = c->options.access_token = NULL;
   c->options.user_agent = c->options.ca_file = c->options.proxy = NULL;
+  c->options.alloc = NULL; /* they live in `alloc` and `clock` */
+  c->options.clock = NULL;
   if (kind != B24_OK) {
     b24_client_free(c);
     return kind;
@@ -142,7 +166,9 @@ const char *b24_client_origin(const b24_client *client) {
   return client->auth.origin;
 }
 
-size_t b24_client_pending(const b24_client *client) { return client->pending; }
+size_t b24_client_pending(const b24_client *client) {
+  return client->count[B24_QUEUED] + client->count[B24_RUNNING];
+}
 
 size_t b24_client_redact(char *buffer, size_t size, b24_client *client,
                          const char *text, size_t length) {
@@ -188,35 +214,52 @@ void b24_client_blocked(b24_client *client, const char *method) {
 /* ---- stepping ---------------------------------------------------------- */
 
 /* A request whose turn has come: start it, or say when to look again. */
-static int64_t try_start(b24_client *c, b24_request *r, int64_t now) {
-  int64_t wait = b24__request_admit(r, now);
+static int64_t try_start(b24_client *c, b24_request *r, int64_t now,
+                         int64_t *bucket_ms) {
+  int64_t wait = b24__request_admit(r, now, bucket_ms);
   if (wait > c->options.wait_max_ms)
     b24__request_abort(r, B24_OUTCOME_BLOCKED,
                        "the wait would be longer than wait_max");
   else if (wait == 0)
     b24__request_start(r, now);
-  return now + wait;
+  return b24__later(now, wait);
 }
 
-/* Start what is due, in order of submission; returns when to look again. */
-static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
-  int64_t wake = until;
-  for (b24_request *r = c->first; r != NULL; r = r->next) {
-    int64_t at = r->not_before_ms;
+/* End the queued requests whose time is over, and find the next such time.
+ * Running ones have theirs from the transport. */
+static void expire_due(b24_client *c, int64_t now) {
+  size_t left = c->count[B24_QUEUED];
+  c->deadline_ms = INT64_MAX;
+  for (b24_request *r = c->first; r != NULL && left > 0; r = r->next) {
     if (r->state != B24_QUEUED) continue;
-    if (r->deadline_ms >= 0 && now >= r->deadline_ms) {
+    left--;
+    if (r->deadline_ms < 0) continue;
+    if (now >= r->deadline_ms)
       b24__request_abort(r, r->maybe_ran ? B24_OUTCOME_LOST
                                          : B24_OUTCOME_NOT_CONNECTED,
                          "the call's timeout has passed");
-      continue;
-    }
-    if (at <= now)
-      at = c->running < c->options.max_connections
-               ? try_start(c, r, now)
-               : INT64_MAX; /* until a connection is free */
+    else if (r->deadline_ms < c->deadline_ms)
+      c->deadline_ms = r->deadline_ms;
+  }
+}
+
+/* Start what is due, in order of submission, as long as a connection is
+ * free; returns when to look again. */
+static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
+  size_t most = (size_t)c->options.max_connections;
+  size_t left;
+  int64_t bucket_ms = 0;
+  int64_t wake;
+  if (now >= c->deadline_ms) expire_due(c, now);
+  wake = until < c->deadline_ms ? until : c->deadline_ms;
+  left = c->count[B24_QUEUED];
+  for (b24_request *r = c->first;
+       r != NULL && left > 0 && c->count[B24_RUNNING] < most; r = r->next) {
+    int64_t at = r->not_before_ms;
     if (r->state != B24_QUEUED) continue;
-    if (r->deadline_ms >= 0 && r->deadline_ms < at) at = r->deadline_ms;
-    if (at > now && at < wake) wake = at;
+    left--;
+    if (at <= now) at = try_start(c, r, now, &bucket_ms);
+    if (r->state == B24_QUEUED && at > now && at < wake) wake = at;
   }
   return wake;
 }
@@ -224,11 +267,14 @@ static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
 /* The first request whose attempt ended, handed out; NULL = none. */
 static b24_request *deliver(b24_client *c) {
   int64_t now = b24__client_now(c);
-  for (b24_request *r = c->first; r != NULL; r = r->next) {
+  size_t left = c->count[B24_RUNNING] + c->count[B24_ENDED];
+  for (b24_request *r = c->first; r != NULL && left > 0; r = r->next) {
+    if (r->state != B24_RUNNING && r->state != B24_ENDED) continue;
+    left--;
     if (r->state == B24_RUNNING && r->exchange.done)
       b24__request_ended(r, now);
     if (r->state != B24_ENDED) continue;
-    r->state = B24_DELIVERED;
+    b24__request_enter(r, B24_DELIVERED);
     return r;
   }
   return NULL;
@@ -237,14 +283,14 @@ static b24_request *deliver(b24_client *c) {
 b24_kind b24_client_step(b24_request **out, b24_client *client,
                          int64_t timeout_ms, b24_error *err) {
   int64_t now = b24__client_now(client);
-  int64_t until = timeout_ms > 0 ? now + timeout_ms : now;
+  int64_t until = timeout_ms > 0 ? b24__later(now, timeout_ms) : now;
   int waited = 0;
   *out = NULL;
   for (;;) {
     int64_t wake = start_due(client, now, until);
     b24_kind kind;
     *out = deliver(client);
-    if (*out != NULL || client->pending == 0) return B24_OK;
+    if (*out != NULL || b24_client_pending(client) == 0) return B24_OK;
     if (waited && now >= until) return B24_OK;
     kind = client->transport.wait(client->transport.self,
                                   wake > now ? wake - now : 0, err);

@@ -11,7 +11,8 @@ typedef enum b24_request_state {
   B24_RUNNING,   /* on its way */
   B24_ENDED,     /* an attempt ended, not yet handed out */
   B24_DELIVERED, /* handed out, waits to be settled */
-  B24_SETTLED    /* final */
+  B24_SETTLED,   /* final */
+  B24_STATES
 } b24_request_state;
 
 struct b24_request {
@@ -45,8 +46,8 @@ struct b24_client {
   b24_auth auth;
   b24_transport transport;
   b24_request *first, *last;
-  size_t pending; /* queued or running */
-  int running;
+  size_t count[B24_STATES]; /* requests in each state */
+  int64_t deadline_ms; /* no queued request has an earlier one */
   uint64_t random; /* state of the jitter's generator */
 };
 
@@ -63,16 +64,24 @@ int64_t b24__client_unix(const b24_client *client);
 int64_t b24__client_blocked(b24_client *client, const char *method,
                             int64_t reset_at_unix_ms);
 
+/* `wait_ms` after `now_ms`; what no clock reaches is the end of time. */
+int64_t b24__later(int64_t now_ms, int64_t wait_ms);
+
 /* A number in [0, 1). */
 double b24__client_random(b24_client *client);
 
 /* How long the limiter makes the request wait: 0 = it is admitted and must
- * be started. */
-int64_t b24__request_admit(b24_request *request, int64_t now_ms);
+ * be started. `*bucket_ms` is 0 before the first of a round; afterwards it
+ * tells how long the bucket they share makes all of them wait. */
+int64_t b24__request_admit(b24_request *request, int64_t now_ms,
+                           int64_t *bucket_ms);
 
 /* Begin the next attempt of a queued request. On failure the request is
  * ended with that outcome. */
 void b24__request_start(b24_request *request, int64_t now_ms);
+
+/* The one way into another state. */
+void b24__request_enter(b24_request *request, b24_request_state state);
 
 /* Take note that the running attempt is over. */
 void b24__request_ended(b24_request *request, int64_t now_ms);

@@ -23,6 +23,8 @@
  * never used, because costs are estimates. */
 #define SOFT_PERCENT 75
 #define HARD_PERCENT 98
+/* More than any portal can mean; sums of such figures still are numbers. */
+#define FIGURE_MAX_MS 1000000000
 
 struct b24_ledger_row {
   char *method; /* NULL = free */
@@ -195,6 +197,10 @@ static void charge_own(b24_ledger_row *row, int64_t cost, int64_t now) {
     row->own_ms[at] += (int32_t)cost;
 }
 
+static int64_t at_most(int64_t number, int64_t most) {
+  return number < most ? number : most;
+}
+
 static void learn_cost(b24_ledger_row *row, int64_t cost) {
   row->cost_ms = cost >= row->cost_ms ? cost : (7 * row->cost_ms + cost) / 8;
 }
@@ -262,22 +268,23 @@ void b24__ledger_end(b24_ledger *ledger, const char *method,
 b24_kind b24__ledger_note(b24_ledger *ledger, const char *method,
                           const b24_operating *told, int64_t now_ms) {
   b24_ledger_row *row;
-  int64_t cost = told->cost_ms;
+  int64_t operating = at_most(told->operating_ms, FIGURE_MAX_MS);
+  int64_t cost = at_most(told->cost_ms, B24_LEDGER_WINDOW_MS);
   b24_kind kind = touch(&row, ledger, method, now_ms);
   if (kind != B24_OK) return kind;
-  if (told->operating_ms >= 0) {
+  if (operating >= 0) {
     int64_t reset = told->reset_in_ms;
-    if (cost < 0 && row->has_told && told->operating_ms > row->told_ms)
-      cost = told->operating_ms - row->told_ms;
+    if (cost < 0 && row->has_told && operating > row->told_ms)
+      cost = at_most(operating - row->told_ms, B24_LEDGER_WINDOW_MS);
     if (reset <= 0) reset = MINUTE_MS;
     if (reset > B24_LEDGER_WINDOW_MS) reset = B24_LEDGER_WINDOW_MS;
     ledger->kept = 1;
     row->has_told = 1;
-    row->told_ms = told->operating_ms;
+    row->told_ms = operating;
     row->told_at_ms = now_ms;
     row->reset_at_ms = now_ms + reset;
   } else if (row->has_told && cost > 0) {
-    row->told_ms += cost;
+    row->told_ms = at_most(row->told_ms + cost, FIGURE_MAX_MS);
   }
   if (cost >= 0) {
     learn_cost(row, cost);

@@ -199,8 +199,8 @@ void b24_limiter_answered(b24_limiter *l, int64_t now_ms) {
   if (l->rate != 0 && l->out > 0) {
     returned(l, now_ms);
     for (int i = 0; i < PERIOD_MS; i++) l->level[i] += UNIT;
-    if (now_ms >= l->hold_until_ms) l->refusals = 0;
   }
+  if (now_ms >= l->hold_until_ms) l->refusals = 0;
   leave(l);
 }
 

@@ -46,14 +46,16 @@ static b24_limiter *limiter_of(const b24_request *r) {
                                              : r->client->options.limiter;
 }
 
-int64_t b24__request_admit(b24_request *r, int64_t now_ms) {
+int64_t b24__request_admit(b24_request *r, int64_t now_ms,
+                           int64_t *bucket_ms) {
   b24_limiter *l = limiter_of(r);
   int64_t wait;
   if (l == NULL) return 0;
+  if (*bucket_ms > 0) return *bucket_ms;
   wait = b24__charge_wait(&r->charge, l, now_ms);
   if (wait > 0) return wait;
-  wait = b24_limiter_admit(l, now_ms);
-  if (wait > 0) return wait;
+  *bucket_ms = b24_limiter_admit(l, now_ms);
+  if (*bucket_ms > 0) return *bucket_ms;
   r->admitted = 1;
   b24__charge_begin(&r->charge, l, now_ms);
   return 0;
@@ -79,20 +81,33 @@ static int64_t tell_limiter(b24_request *r, const char *code) {
   return 0;
 }
 
-/* Take the running attempt back from the transport. */
-static void stop_running(b24_request *r) {
+/* Take the attempt back from the transport, if it is there; its admission
+ * goes back to the limiter. */
+static void stop_attempt(b24_request *r) {
   b24_client *c = r->client;
   if (r->state == B24_RUNNING) {
+    if (!r->exchange.done) r->exchange.outcome = B24_OUTCOME_LOST;
     c->transport.cancel(c->transport.self, &r->exchange);
-    c->running--;
-    r->exchange.outcome = B24_OUTCOME_LOST;
+  } else if (r->state == B24_QUEUED) {
+    r->exchange.outcome = B24_OUTCOME_NOT_CONNECTED; /* of this attempt */
   }
   (void)tell_limiter(r, NULL);
 }
 
-static void leave_pending(b24_request *r, b24_request_state state) {
-  if (r->state == B24_QUEUED || r->state == B24_RUNNING) r->client->pending--;
+/* ---- states ------------------------------------------------------------ */
+
+void b24__request_enter(b24_request *r, b24_request_state state) {
+  r->client->count[r->state]--;
+  r->client->count[state]++;
   r->state = state;
+}
+
+/* Into the queue, to be started at `not_before` and not after the deadline. */
+static void enter_queue(b24_request *r, int64_t not_before) {
+  r->not_before_ms = not_before;
+  if (r->deadline_ms >= 0 && r->deadline_ms < r->client->deadline_ms)
+    r->client->deadline_ms = r->deadline_ms;
+  b24__request_enter(r, B24_QUEUED);
 }
 
 /* ---- making ------------------------------------------------------------ */
@@ -143,6 +158,10 @@ static b24_kind check_call(const b24_client *client, const b24_call *call,
     return b24__fail(err, B24_CONFIG, B24_SENT_NO,
                      "an idempotency key is 1 to 255 printable ASCII "
                      "characters");
+  if (call->body == NULL || call->body_size < 2 ||
+      (call->body[0] != '{' && call->body[0] != '['))
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "the body of a call is a JSON object or array");
   return b24__address_check_method(call->method, strlen(call->method), err);
 }
 
@@ -174,11 +193,11 @@ b24_kind b24_client_submit(b24_request **out, b24_client *client,
   r->version = call->version;
   r->harmless = call->harmless;
   r->exchange.sink = call->sink;
-  r->not_before_ms = now;
-  r->deadline_ms = call->timeout_ms > 0 ? now + call->timeout_ms : -1;
-  r->state = B24_QUEUED;
+  r->deadline_ms =
+      call->timeout_ms > 0 ? b24__later(now, call->timeout_ms) : -1;
   link_last(client, r);
-  client->pending++;
+  client->count[r->state]++;
+  enter_queue(r, now);
   *out = r;
   return B24_OK;
 }
@@ -187,8 +206,8 @@ void b24_request_free(b24_request *r) {
   b24_alloc alloc;
   if (r == NULL) return;
   if (r->client != NULL) {
-    stop_running(r);
-    leave_pending(r, B24_SETTLED);
+    stop_attempt(r);
+    r->client->count[r->state]--;
     unlink_from(r->client, r);
   }
   alloc = r->alloc;
@@ -209,11 +228,12 @@ void b24_request_free(b24_request *r) {
 static void fill_exchange(b24_request *r, int64_t now) {
   b24_exchange *x = &r->exchange;
   const b24_client *c = r->client;
-  int64_t left = r->deadline_ms >= 0 ? r->deadline_ms - now : INT64_MAX;
+  int64_t left = r->deadline_ms - now;
   int count = 0;
   memset(x->headers, 0, sizeof x->headers);
-  x->timeout_ms = c->options.timeout_ms;
-  if (left < x->timeout_ms) x->timeout_ms = left;
+  x->timeout_ms = c->options.timeout_ms > 0 ? c->options.timeout_ms : 0;
+  if (r->deadline_ms >= 0 && (x->timeout_ms == 0 || left < x->timeout_ms))
+    x->timeout_ms = left;
   if (r->url != NULL) {
     /* signed links want the headers of a browser's GET
      * (settings/how-to-call-rest-api/general-principles) */
@@ -266,8 +286,7 @@ void b24__request_start(b24_request *r, int64_t now_ms) {
     kind = c->transport.start(c->transport.self, &r->exchange, &err);
   }
   if (kind == B24_OK) {
-    r->state = B24_RUNNING;
-    c->running++;
+    b24__request_enter(r, B24_RUNNING);
     return;
   }
   b24__request_abort(
@@ -276,21 +295,27 @@ void b24__request_start(b24_request *r, int64_t now_ms) {
 }
 
 void b24__request_ended(b24_request *r, int64_t now_ms) {
-  r->client->running--;
+  b24_exchange *x = &r->exchange;
+  char clean[sizeof x->message];
+  if (x->message[0] != '\0') {
+    (void)b24_client_redact(clean, sizeof clean, r->client, x->message,
+                            strlen(x->message));
+    memcpy(x->message, clean, sizeof clean);
+  }
   r->elapsed_ms = now_ms - r->began_ms;
-  leave_pending(r, B24_ENDED);
+  b24__request_enter(r, B24_ENDED);
 }
 
 void b24__request_abort(b24_request *r, b24_outcome outcome,
                         const char *message) {
-  stop_running(r);
+  stop_attempt(r);
   b24__buf_clear(&r->exchange.answer);
   r->exchange.outcome = outcome;
   r->exchange.status = 0;
   r->exchange.retry_after_ms = -1;
   (void)snprintf(r->exchange.message, sizeof r->exchange.message, "%.255s",
                  message);
-  leave_pending(r, B24_ENDED);
+  b24__request_enter(r, B24_ENDED);
 }
 
 void b24_request_answer(b24_answer *out, const b24_request *r) {
@@ -336,6 +361,11 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
   b24_attempt a = {0};
   b24_client *c = r->client;
   int64_t now = c != NULL ? b24__client_now(c) : 0;
+  if (r->state == B24_QUEUED || r->state == B24_RUNNING) {
+    memset(out, 0, sizeof *out); /* nothing has ended yet: step on */
+    out->action = B24_RETRY;
+    return;
+  }
   a.outcome = r->exchange.outcome;
   a.status = r->exchange.status;
   a.retry_after_ms = r->exchange.retry_after_ms;
@@ -347,7 +377,7 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
   a.left_ms = r->deadline_ms >= 0 ? r->deadline_ms - now : -1;
   if (r->deadline_ms >= 0 && a.left_ms < 0) a.left_ms = 0;
   if (c != NULL) {
-    a.retries = c->options.retries;
+    a.retries = r->state == B24_SETTLED ? 0 : c->options.retries;
     a.wait_max_ms = c->options.wait_max_ms;
     a.random = b24__client_random(c);
     settle_limits(r, facts, &a);
@@ -356,10 +386,9 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
   /* an answer that cannot be read tells that it arrived, so it may have run */
   if (out->sent != B24_SENT_NO) r->maybe_ran = 1;
   if (out->action == B24_RETRY && c != NULL) {
-    r->not_before_ms = now + out->wait_ms;
-    r->state = B24_QUEUED;
-    c->pending++;
+    enter_queue(r, b24__later(now, out->wait_ms));
   } else if (out->action != B24_REFRESH) {
+    if (c != NULL) b24__request_enter(r, B24_SETTLED);
     r->state = B24_SETTLED;
   }
 }

@@ -125,6 +125,11 @@ static int on_rewind(void *ud, curl_off_t offset, int origin) {
 
 /* ---- one exchange ------------------------------------------------------ */
 
+/* A long has 32 bits here and there, and libcurl takes no more anyway. */
+static long as_long(int64_t ms) {
+  return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (long)ms;
+}
+
 static void allow_protocols(CURL *easy, int with_http) {
 #if LIBCURL_VERSION_NUM >= 0x075500
   const char *which = with_http ? "http,https" : "https";
@@ -143,7 +148,7 @@ static void set_connection(const transport *t, CURL *easy) {
   curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   (long)t->connect_timeout_ms);
+                   as_long(t->connect_timeout_ms));
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
   if (t->ca_file != NULL)
     curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
@@ -165,7 +170,7 @@ static void set_exchange(CURL *easy, b24_exchange *x,
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)x->timeout_ms);
+  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, as_long(x->timeout_ms));
   if (x->follow) {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 3L);
@@ -266,8 +271,10 @@ static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
     case CURLE_COULDNT_RESOLVE_PROXY:
     case CURLE_COULDNT_CONNECT:
     case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: return B24_OUTCOME_NOT_CONNECTED;
+    case CURLE_URL_MALFORMAT: return B24_OUTCOME_NOT_CONNECTED;
+    case CURLE_UNSUPPORTED_PROTOCOL:
+      /* also an answer that is not HTTP at all: the request did arrive */
+      return was_sent(a->easy) ? B24_OUTCOME_CUT : B24_OUTCOME_NOT_CONNECTED;
     default: break;
   }
   if (x->status != 0)
@@ -288,8 +295,9 @@ static void finish(transport *t, b24_exchange *x, CURLcode code) {
     copy_text(x->location, sizeof x->location, text);
   if (curl_easy_getinfo(a->easy, CURLINFO_RETRY_AFTER, &seconds) ==
           CURLE_OK &&
-      seconds > 0 && seconds < 1000000)
-    x->retry_after_ms = (int64_t)seconds * 1000;
+      seconds > 0)
+    x->retry_after_ms =
+        (int64_t)(seconds < 1000000 ? seconds : 1000000) * 1000;
   x->outcome = outcome_of(x, code);
   if (code == CURLE_SEND_FAIL_REWIND) /* our own refusal: see on_rewind */
     copy_text(x->message, sizeof x->message,

@@ -40,6 +40,21 @@ static const char *field_string(lua_State *L, const char *name) {
   return luaL_optstring(L, -1, NULL);
 }
 
+/* Do the strings at these indices end where C thinks? If not, push nil, kind
+ * and message [-0, +3]. */
+static int refuse_nul(lua_State *L, int first, int last) {
+  for (int i = first; i <= last; i++) {
+    size_t length;
+    const char *text = lua_tolstring(L, i, &length);
+    if (text == NULL || strlen(text) == length) continue;
+    lua_pushnil(L);
+    lua_pushliteral(L, "config");
+    lua_pushliteral(L, "a name or an address cannot have a zero byte in it");
+    return 1;
+  }
+  return 0;
+}
+
 static int field_int(lua_State *L, const char *name, int otherwise) {
   lua_Integer value;
   lua_getfield(L, 1, name);
@@ -71,6 +86,7 @@ static int client_new(lua_State *L) {
   b24_error err;
   lb24_client *self;
   luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
   b24_options_init(&options);
   luaL_checkstack(L, 12, NULL);
   options.webhook = field_string(L, "webhook");
@@ -79,6 +95,7 @@ static int client_new(lua_State *L) {
   options.user_agent = field_string(L, "user_agent");
   options.ca_file = field_string(L, "ca_file");
   options.proxy = field_string(L, "proxy");
+  if (refuse_nul(L, 2, lua_gettop(L))) return 3;
   options.insecure = field_flag(L, "insecure");
   options.max_connections =
       field_int(L, "max_connections", options.max_connections);
@@ -126,6 +143,7 @@ static int client_submit(lua_State *L) {
   const char *commands[COMMANDS_MAX];
   (void)check_client(L);
   luaL_checktype(L, 2, LUA_TTABLE);
+  lua_settop(L, 2);
   memset(&call, 0, sizeof call);
   luaL_checkstack(L, 16, NULL);
   lua_pushvalue(L, 1);
@@ -134,6 +152,7 @@ static int client_submit(lua_State *L) {
   call.url = field_string(L, "url");
   path = field_string(L, "path");
   call.idempotency_key = field_string(L, "idempotency_key");
+  if (refuse_nul(L, 4, lua_gettop(L))) return 3;
   lua_getfield(L, 1, "body");
   call.body = luaL_optlstring(L, -1, NULL, &call.body_size);
   lua_getfield(L, 1, "commands");

@@ -2,8 +2,9 @@
  * query.c - the parameters of a batch command as a query (core/query.c knows
  * the spelling). Decides nothing: what a query cannot say exactly gives nil,
  * and the command is sent alone.
- * Invariant: tables are read raw; the writer's memory belongs to a userdata,
- * so that an error of Lua frees it.
+ * Invariant: tables are read raw; a writer's memory belongs to a userdata, so
+ * that an error of Lua frees it. A finalizer may run in the middle of an
+ * encoding and encode something itself: it gets a writer of its own.
  */
 #include "query.h"
 
@@ -21,6 +22,7 @@ typedef struct writer {
   b24_alloc alloc;
   b24_buf out;
   b24_query query;
+  int busy;
 } writer;
 
 typedef struct entry {
@@ -204,6 +206,30 @@ static int put_value(lua_State *L, b24_query *q, int kinds, int depth) {
   }
 }
 
+static int writer_gc(lua_State *L) {
+  writer *w = lua_touserdata(L, 1);
+  b24__query_dispose(&w->query);
+  b24__buf_dispose(&w->out);
+  return 0;
+}
+
+/* A writer, with a metatable of its own or that of the userdata at index
+ * `like`. [-0, +1] */
+static writer *push_writer(lua_State *L, int like) {
+  writer *w = lua_newuserdatauv(L, sizeof *w, 0);
+  memset(w, 0, sizeof *w);
+  w->alloc.realloc = lua_getallocf(L, &w->alloc.ud);
+  b24__buf_init(&w->out, &w->alloc, QUERY_CAP);
+  b24__query_init(&w->query, &w->alloc, &w->out);
+  if (like == 0 || !lua_getmetatable(L, like)) {
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, writer_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return w;
+}
+
 /* encode(params) -> query | nil when it must be sent alone. Upvalues: kinds,
  * writer. */
 static int query_encode(lua_State *L) {
@@ -212,44 +238,34 @@ static int query_encode(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   lua_pushvalue(L, lua_upvalueindex(1));
-  lua_insert(L, 1); /* kinds params */
+  /* also after an error of Lua, which leaves it busy for ever */
+  if (w->busy)
+    w = push_writer(L, lua_upvalueindex(2));
+  else
+    lua_pushnil(L);
+  lua_rotate(L, 1, 2); /* kinds writer params */
+  w->busy = 1;
   b24__query_dispose(&w->query);
   b24__buf_clear(&w->out);
   b24__query_init(&w->query, &w->alloc, &w->out);
   lua_pushnil(L);
-  ok = lua_next(L, 2) == 0; /* no parameters at all */
-  lua_settop(L, 2);
+  ok = lua_next(L, 3) == 0; /* no parameters at all */
+  lua_settop(L, 3);
   if (!ok) ok = put_table(L, &w->query, 1, 0);
-  if (!ok || w->query.flags != 0) {
+  if (!ok || w->query.flags != 0)
     lua_pushnil(L);
-    return 1;
-  }
-  lua_pushlstring(L, b24__buf_str(&w->out), w->out.size);
+  else
+    lua_pushlstring(L, b24__buf_str(&w->out), w->out.size);
+  w->busy = 0;
   return 1;
-}
-
-static int writer_gc(lua_State *L) {
-  writer *w = lua_touserdata(L, 1);
-  b24__query_dispose(&w->query);
-  b24__buf_dispose(&w->out);
-  return 0;
 }
 
 /* encoder(kinds) -> encode; `kinds` names what a metatable makes of a table:
  * "array", "object", "ordered", "file", "reference" */
 static int query_encoder(lua_State *L) {
-  writer *w;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  w = lua_newuserdatauv(L, sizeof *w, 0);
-  memset(w, 0, sizeof *w);
-  w->alloc.realloc = lua_getallocf(L, &w->alloc.ud);
-  b24__buf_init(&w->out, &w->alloc, QUERY_CAP);
-  b24__query_init(&w->query, &w->alloc, &w->out);
-  lua_createtable(L, 0, 1);
-  lua_pushcfunction(L, writer_gc);
-  lua_setfield(L, -2, "__gc");
-  lua_setmetatable(L, -2);
+  (void)push_writer(L, 0);
   lua_pushcclosure(L, query_encode, 2);
   return 1;
 }

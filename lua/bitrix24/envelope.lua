@@ -66,7 +66,8 @@ function envelope.read_fault(answer, body)
   local fault = body.error
   if type(fault) == "table" then
     answer.code = text(fault.code) or ""
-    answer.description = plain(text(fault.message) or text(fault.error_description))
+    answer.description = plain(text(fault.message) or text(fault.error_description)
+      or text(body.error_description))
     local list = fault.validation
     if type(list) == "table" and list[1] ~= nil then
       answer.validation = {}
@@ -137,7 +138,7 @@ function envelope.read(body, status, content_type, row, nulls)
     return { decoded = false, message = "the answer is not an object" }
   end
   local answer = { decoded = true, time = type(decoded.time) == "table" and decoded.time or nil }
-  if decoded.error ~= nil and decoded.error ~= json.null then
+  if decoded.error ~= nil and decoded.error ~= false and decoded.error ~= json.null then
     envelope.read_fault(answer, decoded)
     return answer
   end

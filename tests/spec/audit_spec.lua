@@ -13,7 +13,7 @@ local function caught(f, ...)
   return e
 end
 
-describe("a broken connection", function()
+describe("an answer", function()
   local sb, portal
 
   before_each(function()
@@ -26,7 +26,7 @@ describe("a broken connection", function()
     sb:stop()
   end)
 
-  it("is not hidden by a repeat that nobody counts", function()
+  it("that never comes is not hidden by a repeat that nobody counts", function()
     local before = #sb:requests()
     sb:fault { method = "crm.deal.list", action = "reset" }
     local e = caught(portal.crm.deal.list, {})
@@ -35,7 +35,7 @@ describe("a broken connection", function()
     assert.equal(before + 1, #sb:requests())
   end)
 
-  it("counts every attempt of a read", function()
+  it("that never comes counts as an attempt of a read", function()
     local patient <close> = sb:connect { retries = 2, limits = false }
     patient.profile()
     local before = #sb:requests()
@@ -45,7 +45,39 @@ describe("a broken connection", function()
     assert.equal(before + 3, #sb:requests())
   end)
 
-  it("says that a write behind a failing gateway is not for a loop to repeat", function()
+  it("with an error of a strange shape keeps the portal's words", function()
+    for _, shape in ipairs { "{}", "[]" } do
+      sb:fault { method = "profile", action = {
+        status = 400, body = '{"error":' .. shape .. ',"error_description":"these words"}',
+      } }
+      assert.equal("these words", caught(portal.profile).message)
+    end
+    sb:fault { method = "profile", action = { status = 200, body = '{"error":false,"result":7}' } }
+    assert.equal(7, (portal.profile()))
+  end)
+
+  it("that is not HTTP does not make a write go out again", function()
+    local odd <close> = sandbox.start { contacts = 1, chats = 1, tls = true }
+    local plain <close> = bitrix24.connect {
+      webhook = odd.webhook:gsub("^https", "http"), retries = 2, limits = false, timeout = 10,
+    }
+    local e = caught(plain.crm.deal.add, { fields = {} })
+    assert.equal(1, e.attempts)
+    assert.is_not_false(e.sent)
+  end)
+
+  it("that asks for an endless wait ends in a limit error", function()
+    sb:fault { method = "profile", action = {
+      status = 503, body = '{"error":"QUERY_LIMIT_EXCEEDED"}',
+      headers = { ["Retry-After"] = "Fri, 21 Oct 2099 07:28:00 GMT" },
+    } }
+    local patient <close> = sb:connect { limits = false }
+    local e = caught(patient.profile)
+    assert.equal("limit", e.kind)
+    assert.equal(1, e.attempts)
+  end)
+
+  it("of a failing gateway to a write is not for a loop to repeat", function()
     sb:fault { method = "crm.deal.add", action = "html" }
     local e = caught(portal.crm.deal.add, { fields = {} })
     assert.equal("protocol", e.kind)
