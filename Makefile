@@ -33,6 +33,7 @@ ROOT := $(CURDIR)
 LUA_PC ?= $(firstword $(foreach p,lua5.4 lua-5.4 lua54 lua,$(shell \
   $(PKG_CONFIG) --exists '$(p) >= 5.4' 2>/dev/null && echo $(p))))
 LUA_CFLAGS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --cflags $(LUA_PC)))
+LUA_LIBS ?= $(if $(LUA_PC),$(shell $(PKG_CONFIG) --libs $(LUA_PC)))
 CURL_CFLAGS ?= $(shell $(PKG_CONFIG) --cflags libcurl 2>/dev/null)
 CURL_LIBS ?= $(or $(shell $(PKG_CONFIG) --libs libcurl 2>/dev/null),-lcurl)
 
@@ -46,6 +47,7 @@ SANDBOX_LIBS ?= $(shell $(PKG_CONFIG) --libs $(SANDBOX_PC) 2>/dev/null) -lpthrea
 LUA := $(LUA)
 LUA_PC := $(LUA_PC)
 LUA_CFLAGS := $(LUA_CFLAGS)
+LUA_LIBS := $(LUA_LIBS)
 CURL_CFLAGS := $(CURL_CFLAGS)
 CURL_LIBS := $(CURL_LIBS)
 HAS_SANDBOX := $(HAS_SANDBOX)
@@ -125,6 +127,10 @@ $(SANDBOX_SO): $(SANDBOX_OBJ) $(CORE_A)
 $(BUILD)/tests/%: tests/c/%.c $(CORE_A) $(OBJ)/flags
 	@$(MKDIR) $(@D)
 	$(COMPILE) -Itests/c -MMD -MP -o $@ $< $(CORE_A) $(LDFLAGS) $(CURL_LIBS) -lm -lpthread $(LDLIBS)
+# Tests that are hosts of Lua and load the built modules.
+$(BUILD)/tests/lua_%: tests/c/lua_%.c $(CORE_A) $(OBJ)/flags
+	@$(MKDIR) $(@D)
+	$(COMPILE) $(LUA_CFLAGS) -Itests/c -MMD -MP -o $@ $< -Wl,-E $(LDFLAGS) $(LUA_LIBS) -lm -lpthread $(LDLIBS)
 units: $(TEST_BIN)
 
 -include $(CORE_OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(SANDBOX_OBJ:.o=.d) $(TEST_BIN:=.d)

@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEFAULT_MAX_ANSWER ((size_t)256 * 1024 * 1024)
+#define DEFAULT_MAX_ANSWER ((size_t)64 * 1024 * 1024)
 
 void b24_options_init(b24_options *options) {
   memset(options, 0, sizeof *options);

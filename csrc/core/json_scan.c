@@ -80,20 +80,23 @@ static number read_number(const char *at, const char *end) {
   return n;
 }
 
-/* Is a fraction certainly not an integer when it is a double? Two proofs
+/* Is a fraction certainly not an integer when it is a double? Three proofs
  * cover what portals send, clock readings of 16 digits and more among them:
- * decimals of up to 15 digits are all different as doubles; and below 10^12
+ * decimals of up to 15 digits are all different as doubles; below 10^12
  * doubles lie closer than 0.001, so that three digits of the fraction that
- * are neither 000 nor 999 keep it away from both neighbours. */
+ * are neither 000 nor 999 keep it away from both neighbours; and what lies
+ * between 10^-300 and 0.999 is neither 0 nor 1. */
 static int surely_fraction(const number *n) {
   const char *end = n->end, *at = n->fraction;
+  int below_one = n->whole_digits == 1 && at[-2] == '0';
   if (n->has_exponent) return 0;
-  if (n->digits <= 15) {
-    while (at < end && *at == '0') at++;
-    return at < end;
-  }
-  return n->whole_digits <= 12 && end - at >= 3 &&
-         memcmp(at, "000", 3) != 0 && memcmp(at, "999", 3) != 0;
+  if (n->digits > 15 && !below_one)
+    return n->whole_digits <= 12 && end - at >= 3 &&
+           memcmp(at, "000", 3) != 0 && memcmp(at, "999", 3) != 0;
+  if (n->digits > 15 && memcmp(at, "999", 3) == 0) return 0;
+  if (end - at > 300) end = at + 300;
+  while (at < end && *at == '0') at++;
+  return at < end;
 }
 
 static int needs_mark(const number *n, const b24_json_rules *rules) {

@@ -156,11 +156,12 @@ typedef enum guess { ENDED, PROBE, BROKEN } guess;
 static guess guess_end(const b24_page *page, const b24_page_facts *facts) {
   int64_t full = full_size(page);
   if (facts->count == 0) {
-    /* The portal led here and counts a whole page beyond this one. */
-    if (!page->probing && page->pages > 0 && total_known(page, facts) &&
+    /* The portal counts a whole page beyond this one: when it led here it
+     * broke its word; a first page is followed by a look at the second. */
+    if (!page->probing && total_known(page, facts) &&
         counts_records(page->options.style) &&
         facts->total - page->offset > full)
-      return BROKEN;
+      return page->pages > 0 ? BROKEN : PROBE;
     return ENDED;
   }
   if (total_known(page, facts)) {
@@ -193,6 +194,8 @@ static b24_kind step_offset(b24_page_step *out, const b24_page *page,
     by = page->options.asked != 0 ? page->options.asked : page->options.size;
     if (by == 0) by = facts->count;
   }
+  if (facts->count == 0 && page->pages == 0 && facts->more != B24_MORE_YES)
+    by = full_size(page); /* the look behind an empty first page */
   if (by == 0)
     return FAIL(err, "stalled cursor: a further page is announced after an "
                      "empty one, and not where");

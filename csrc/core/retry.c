@@ -187,7 +187,8 @@ void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
              "the answer began and took too long");
       return;
     case B24_OUTCOME_TOO_LARGE:
-      fail(out, B24_PROTOCOL, B24_SENT_YES, 0, "the answer is too large");
+      fail(out, B24_PROTOCOL, B24_SENT_YES, 0,
+           "the answer is larger than 64 MiB");
       return;
     case B24_OUTCOME_SINK:
       fail(out, B24_CONFIG, B24_SENT_YES, 0, "the file cannot be written");

@@ -259,7 +259,8 @@ static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
   const attempt *a = x->private_data;
   if (a->refused != 0) return (b24_outcome)a->refused;
   switch (code) {
-    case CURLE_OK: return B24_OUTCOME_ANSWER;
+    case CURLE_OK:
+    case CURLE_TOO_MANY_REDIRECTS: return B24_OUTCOME_ANSWER;
     case CURLE_OUT_OF_MEMORY:
       /* libcurl before 8.6 says so of a header line beyond its own cap */
       return x->status != 0 ? B24_OUTCOME_TOO_LARGE : B24_OUTCOME_NOMEM;

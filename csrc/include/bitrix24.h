@@ -109,7 +109,7 @@ typedef struct b24_options {
   int64_t timeout_ms;         /* one HTTP request (70 000) */
   int64_t connect_timeout_ms; /* connecting (10 000) */
   int64_t wait_max_ms;        /* longest wait before one attempt (660 000) */
-  size_t max_answer_bytes;    /* cap of one decompressed answer (256 MiB) */
+  size_t max_answer_bytes;    /* cap of one decompressed answer (64 MiB) */
   uint64_t seed;              /* of the jitter; 0 = from the clock */
   double rate, burst;   /* requests a second, and at once (2, 50); rate 0: no
                            limit of our own. Clients of one portal and tariff

@@ -1,8 +1,9 @@
 /*
  * json.c - core.json: what JSON needs that neither lua-cjson nor Lua does
- * exactly or fast. Around a decoder: `prepare` marks the numbers that it
- * would get wrong, `restore` puts the decoded tables right. Towards the
- * portal: `encoder` (json_encode.c) and `base64`.
+ * exactly or fast. `decode` (json_decode.c) reads what is certain. Around a
+ * decoder for the rest: `prepare` marks the numbers that it would get wrong,
+ * `restore` puts the decoded tables right. Towards the portal: `encoder`
+ * (json_encode.c) and `base64`.
  * Invariant: restore only changes tables that the decoder has just made,
  * and recurses no deeper than the decoder may nest them.
  */
@@ -21,7 +22,8 @@ typedef struct restore {
   const char *marker; /* NULL: no number was marked */
   size_t marker_size;
   int integers;   /* integral floats are integers */
-  int drop_nulls; /* fields that are null are to be absent */
+  int drop_nulls; /* fields that are null are to be absent ... */
+  lua_Integer kept_depth; /* ... from objects nested deeper than this */
 } restore;
 
 /* base64(bytes) -> text */
@@ -129,9 +131,10 @@ static void restore_array(lua_State *L, const restore *r, int table,
  * allows; none is added. */
 static void restore_object(lua_State *L, const restore *r, int table,
                            int depth) {
+  int drop = r->drop_nulls && depth > r->kept_depth;
   lua_pushnil(L);
   while (lua_next(L, table) != 0) { /* key value */
-    if (r->drop_nulls && lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
+    if (drop && lua_type(L, -1) == LUA_TLIGHTUSERDATA) {
       lua_pushvalue(L, -2);
       lua_pushnil(L);
       lua_rawset(L, table);
@@ -157,13 +160,14 @@ static void restore_table(lua_State *L, const restore *r, int depth) {
     restore_object(L, r, table, depth);
 }
 
-/* restore(value, marker | nil, floats_only, drop_nulls) -> value
+/* restore(value, marker | nil, floats_only, drop_nulls, kept_depth) -> value
  * Changes the tables in place. */
 static int json_restore(lua_State *L) {
   restore r;
   r.marker = luaL_optlstring(L, 2, NULL, &r.marker_size);
   r.integers = lua_toboolean(L, 3);
   r.drop_nulls = lua_toboolean(L, 4);
+  r.kept_depth = luaL_optinteger(L, 5, 0);
   lua_pushvalue(L, 1);
   (void)push_restored(L, &r, 0);
   return 1;
@@ -171,9 +175,9 @@ static int json_restore(lua_State *L) {
 
 int lb24_open_json(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"base64", json_base64},       {"encoder", lb24_json_encoder},
-      {"prepare", json_prepare},     {"restore", json_restore},
-      {NULL, NULL},
+      {"base64", json_base64},   {"decode", lb24_json_decode},
+      {"prepare", json_prepare}, {"encoder", lb24_json_encoder},
+      {"restore", json_restore}, {NULL, NULL},
   };
   luaL_newlib(L, functions);
   return 1;

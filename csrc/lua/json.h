@@ -46,6 +46,11 @@ void lb24_shape_field(lua_State *L, lb24_shape *child,
                       const lb24_shape *shape, int slot, const char *name,
                       size_t size);
 
+/* decode(text, kept_depth | nil) -> value | nothing: json_decode.c. Objects
+ * nested deeper than kept_depth lose their null fields; nil: none does.
+ * Nothing: it is not certain what the text is. */
+int lb24_json_decode(lua_State *L);
+
 /* encoder(kinds, read_file) -> encode: json_encode.c. */
 int lb24_json_encoder(lua_State *L);
 

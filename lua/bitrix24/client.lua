@@ -231,7 +231,8 @@ end
 
 --- The structured error of one command of a batch.
 function Client:command_fault(pending, answer, shared)
-  local kind, sent, retryable = "protocol", answer.skipped and false or nil, false
+  local kind, sent, retryable = "protocol", nil, false
+  if answer.skipped then sent = false end
   if answer.code then
     local harmless = pending.row ~= nil and not pending.row.write
     kind, sent, retryable = core.client.judge(answer.code, harmless)
@@ -332,7 +333,8 @@ function Client:settle(pending)
   local answer
   if outcome == "answer" then
     answer = pending.path and read_link(status)
-      or envelope.read(body, status, content_type, pending.row, pending.nulls or self.nulls)
+      or envelope.read(body, status, content_type, pending.row, self.nulls,
+        pending.nulls and wire.below(pending.version))
   end
   local action, kind, sent, retryable, wait, reason =
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
@@ -371,7 +373,9 @@ end
 function Client:step(seconds)
   local request, kind, message = self.core:step(seconds)
   if request then
-    self:settle(self.pending[request])
+    local pending = self.pending[request]
+    -- memory ran out when it was made: nobody waits for it
+    if pending then self:settle(pending) else request:drop() end
     return true
   elseif kind then
     errors.raise { kind = kind, message = self:clean(message) }
@@ -428,7 +432,7 @@ end
 ---@return bitrix24.Answer[] one outcome for every command, in order
 function Client:wait_batch(shared)
   self:wait(shared)
-  local outcomes = wire.read(shared, shared.commands, self.nulls)
+  local outcomes = wire.read(shared, shared.commands)
   for i, answer in ipairs(outcomes) do self:note_command(shared.calls[i].method, answer) end
   return outcomes
 end

@@ -34,16 +34,6 @@ end
 
 local integer = envelope.integer
 
---- A value that was decoded with its nulls, as the portal's option wants it.
----@param value any
----@param nulls "drop"|"keep"
----@return any
-function envelope.nulls(value, nulls)
-  if value == json.null then return nil end
-  if nulls == "drop" then json.drop_nulls(value) end
-  return value
-end
-
 --- A code or description as text; numbers are codes too.
 local function text(value)
   if value == nil or value == json.null then return nil end
@@ -124,13 +114,14 @@ end
 ---@param content_type string
 ---@param row table? catalogue row of the method
 ---@param nulls "drop"|"keep"
+---@param below integer? objects down to this depth keep their nulls all the same
 ---@return bitrix24.Answer
-function envelope.read(body, status, content_type, row, nulls)
+function envelope.read(body, status, content_type, row, nulls, below)
   local good = status >= 200 and status < 300
   if row and row.binary and good and not find(content_type, "json", 1, true) then
     return { decoded = true, result = body }
   end
-  local decoded, why = json.decode(body, { nulls = nulls })
+  local decoded, why = json.decode(body, { nulls = nulls, below = below })
   if decoded == nil then
     return { decoded = false, message = unreadable(body, content_type, why) }
   end

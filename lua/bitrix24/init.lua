@@ -14,7 +14,7 @@ local json = require "bitrix24.json"
 local options = require "bitrix24.options"
 local portal = require "bitrix24.portal"
 
-local rawset, setmetatable, type = rawset, setmetatable, type
+local ipairs, rawset, setmetatable, type = ipairs, rawset, setmetatable, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -40,6 +40,14 @@ local bitrix24 = {
 ---@return bitrix24.Portal portal to be closed, or left to the collector
 function bitrix24.connect(given)
   return portal.open(options.read(given))
+end
+
+--- Names of the contract that this version does not have yet: they say so,
+-- rather than look like a domain of the platform.
+for _, name in ipairs { "token_file", "limiter_file" } do
+  bitrix24[name] = function()
+    errors.config(("bitrix24.%s is not in this version yet"):format(name))
+  end
 end
 
 local default

@@ -1,12 +1,14 @@
 --- JSON as the platform and Lua both mean it. The only file that knows
 -- lua-cjson, and that makes its two lines alike: 2.1.0 decodes every number as
--- a float, 2.1.0.14 and later yield integers that saturate at int64.
+-- a float, 2.1.0.14 and later yield integers that saturate at int64. It is
+-- asked, and words the error, wherever the decoder of our own is not certain.
 --
 --     json.decode('{"id":9007199254740993,"name":null}')  --> { id = 9007199254740993 }
 --     json.encode{ id = 7, tags = json.array{} }           --> {"id":7,"tags":[]}
 --
--- Which numbers a decoder would get wrong, and what a table is in JSON, is
--- decided in C (csrc/core/json_scan.c, csrc/lua/json_encode.c).
+-- What is certain, which numbers a decoder would get wrong, and what a table is
+-- in JSON, is decided in C (csrc/lua/json_decode.c, csrc/core/json_scan.c,
+-- csrc/lua/json_encode.c).
 
 local cjson = require "cjson"
 local core = require "bitrix24.core"
@@ -34,7 +36,7 @@ if decoder.decode_json_null then decoder.decode_json_null(true) end
 local decode_text = decoder.decode
 local FLOATS_ONLY = math_type(decode_text("[1]")[1]) == "float"
 
-local prepare, restore = core.json.prepare, core.json.restore
+local decode_certain, prepare, restore = core.json.decode, core.json.prepare, core.json.restore
 
 ---@class bitrix24.json
 local json = {
@@ -59,7 +61,8 @@ if type(cjson.empty_array_mt) == "table" then KINDS[cjson.empty_array_mt] = "arr
 -- beyond; tables are plain. A null in an array stays `json.null`, one in an
 -- object is absent unless kept; a text that is `null` gives `json.null`.
 ---@param text string
----@param options? { nulls?: "drop"|"keep" }
+---@param options? { nulls?: "drop"|"keep", below?: integer } `below`: null fields are
+--- dropped only in objects nested deeper than that, where the outermost value is 1
 ---@return any value nil when the text is not JSON
 ---@return string? message why; never quotes the text
 function json.decode(text, options)
@@ -70,9 +73,12 @@ function json.decode(text, options)
   if nulls ~= "drop" and nulls ~= "keep" then
     error("decode: nulls must be \"drop\" or \"keep\"", 2)
   end
+  local drop, below = nulls == "drop", options and options.below or 0
+  if math_type(below) ~= "integer" then error("decode: below must be an integer", 2) end
   if byte(text, 1) == 0xEF and sub(text, 1, 3) == "\xEF\xBB\xBF" then text = sub(text, 4) end
 
-  local drop = nulls == "drop"
+  local certain = decode_certain(text, drop and below or nil)
+  if certain ~= nil then return certain end
   local ready, marker, needed = prepare(text, FLOATS_ONLY, drop)
   if not ready then return nil, marker end
   local ok, value = pcall(decode_text, ready)
@@ -82,15 +88,8 @@ function json.decode(text, options)
     if value == "not enough memory" then error(value, 0) end
     return nil, not ok and value or "the text is not JSON"
   end
-  if needed then value = restore(value, marker, FLOATS_ONLY, drop) end
+  if needed then value = restore(value, marker, FLOATS_ONLY, drop, below) end
   return value
-end
-
---- Take the null fields out of objects, in place; nulls in arrays stay.
----@param value any decoded with `nulls = "keep"`, not shared with anyone
----@return any value
-function json.drop_nulls(value)
-  return restore(value, nil, false, true)
 end
 
 --- Content of a file value; called while encoding.

@@ -128,7 +128,7 @@ end
 local function fail(self, e)
   self.failure = e
   pcall(self.close, self)
-  error(e, 0)
+  errors.throw(e)
 end
 
 --- Tell the caller how far it is. A total that is less than what came is
@@ -244,10 +244,11 @@ end
 ---@return table closing
 function list.each(caller, params, opts)
   local walk = open(caller, params, opts, "each")
-  local page, i = nil, 0
+  local page, i, count = nil, 0, 0
   return function()
-    if page == nil or i >= #page then
-      page, i = walk:next(), 0
+    if i >= count then
+      page = walk:next()
+      i, count = 0, page and #page or 0
       if page == nil then return nil end
     end
     i = i + 1
@@ -286,7 +287,7 @@ end
 --- One request that asks for as little as the method can give.
 local function ask_once(caller, params, fresh)
   local form = forms.new {
-    method = caller.method, row = caller.row, given = params_of.copy(params),
+    method = caller.method, row = caller.row, version = caller.version, given = params_of.copy(params),
     want = 1, single = not fresh, fresh = fresh,
   }
   local pending = caller.send(form:params(nil))

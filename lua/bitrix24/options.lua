@@ -49,10 +49,15 @@ local KNOWN = {
   log = { is_function, "a function" },
 }
 
---- Options of the contract that this version does not have yet.
+local OAUTH = "use an inbound webhook, or domain with access_token"
+
+--- Options of the contract that this version does not have yet, and what there is instead.
 local LATER = {
-  client_id = true, client_secret = true, tokens = true, oauth_url = true,
-  limiter = true, record = true, replay = true, profile = true,
+  client_id = OAUTH, client_secret = OAUTH, tokens = OAUTH, oauth_url = OAUTH,
+  limiter = "clients of one process share a budget by themselves",
+  record = "the option log tells what happens",
+  replay = "require \"bitrix24.sandbox\" answers without a portal",
+  profile = "set BITRIX24_WEBHOOK to the webhook's address",
 }
 
 --- Requests a second, and at once (limits).
@@ -80,7 +85,7 @@ function options.read(given)
   for name, value in pairs(given) do
     if LATER[name] then
       errors.config(("connect: option '%s' is not in this version yet"):format(name),
-        "use an inbound webhook, or domain with access_token")
+        LATER[name])
     end
     local rule = KNOWN[name]
     if not rule[1](value) then

@@ -303,7 +303,10 @@ local function fail(self, lane, commands, fault)
   local known = errors.is_error(fault)
   local unsent = known and fault.kind == "limit" and fault.code == nil
   if unsent and part(self, lane, commands) then return end
-  local ask = lane.version == 3 and known and fault.sent and fault.kind ~= "limit"
+  -- a refused batch says nothing of its commands: where a repeat is harmless
+  -- each is asked by itself
+  local ask = known and fault.sent and lane.harmless
+    and (lane.version == 3 and fault.kind ~= "limit" or fault.kind == "api")
   for _, pending in ipairs(commands) do
     if pending.done then -- luacheck: ignore
       -- cancelled meanwhile
@@ -320,7 +323,7 @@ function Planner:deliver(lane, commands, shared)
   if shared.fault ~= nil then return fail(self, lane, commands, shared.fault) end
   local client, response = self.client, shared.response
   self:adapt(#commands, response.time)
-  local outcomes = wire.read(shared, #commands, client.nulls)
+  local outcomes = wire.read(shared, #commands)
   for i, pending in ipairs(commands) do
     local answer = outcomes[i]
     client:note_command(pending.method, answer)

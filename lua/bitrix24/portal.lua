@@ -59,6 +59,7 @@ local function caller(self, name, method)
   return {
     method = method,
     row = row,
+    version = version or row and row.version or 2,
     origin = here.core:origin(),
     send = function(params) return here:send(method, version, params) end,
     wait = function(pending) return here:wait(pending) end,

@@ -106,6 +106,16 @@ function wire.body3(commands)
   return "[" .. concat(out, ",") .. "]"
 end
 
+--- How deep an answer keeps its null fields whatever the portal's option says:
+-- a command that answered null has run, one that is absent has not. Below are
+-- the results of commands: REST 2 answers {result: {result: {KEY: …}}}, REST 3.0
+-- {result: […]}, where a null keeps its place in any case.
+---@param version integer
+---@return integer
+function wire.below(version)
+  return version == 3 and 2 or 3
+end
+
 --- A map of the answer: an empty one arrives as `[]`, and a portal may make an
 -- array of one.
 local function map_of(map)
@@ -118,7 +128,13 @@ local function entry(map, key, index)
   return value
 end
 
-local function read2(answer, count, nulls)
+--- The result of a command that answered null.
+local function present(result)
+  if result == json.null then return nil end
+  return result
+end
+
+local function read2(answer, count)
   local out = {}
   local results, faults = map_of(answer.result), map_of(answer.result_error)
   local times = map_of(answer.result_time)
@@ -132,7 +148,7 @@ local function read2(answer, count, nulls)
       -- a failure without a code is one nevertheless
       item.code = item.code or ""
     elseif result ~= nil then
-      item.result = envelope.nulls(result, nulls)
+      item.result = present(result)
       item.total = envelope.integer(entry(totals, key, i))
       item.next = envelope.integer(entry(nexts, key, i))
       envelope.read_inner_fault(item, item.result)
@@ -144,11 +160,11 @@ local function read2(answer, count, nulls)
   return out
 end
 
-local function read3(answer, count, nulls)
+local function read3(answer, count)
   local out = {}
   for i = 1, count do
     local result = answer[i]
-    out[i] = result ~= nil and { result = envelope.nulls(result, nulls) }
+    out[i] = result ~= nil and { result = present(result) }
       or { message = "the batch's answer has no result for this command" }
   end
   return out
@@ -157,14 +173,13 @@ end
 --- The outcome of every command of an answered batch: `result` (with `total`,
 -- `next`, `time`), or `code` and `description`, or `message` when there is
 -- none (`skipped` when the batch stopped before it).
----@param answered { version: integer, result: any }
+---@param answered { version: integer, result: any } decoded with wire.below
 ---@param count integer how many commands were sent
----@param nulls "drop"|"keep"
 ---@return bitrix24.Answer[]
-function wire.read(answered, count, nulls)
+function wire.read(answered, count)
   local result = map_of(answered.result)
-  if answered.version == 3 then return read3(result, count, nulls) end
-  return read2(result, count, nulls)
+  if answered.version == 3 then return read3(result, count) end
+  return read2(result, count)
 end
 
 return wire

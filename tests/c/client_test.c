@@ -260,6 +260,133 @@ TEST(secrets_are_redacted) {
   b24_client_free(client);
 }
 
+TEST(a_call_has_its_own_timeout_where_requests_have_none) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 10}};
+  static const struct {
+    int64_t request, call, allowed;
+  } rows[] = {{0, 0, 0},          {0, 3000, 3000},    {5000, 0, 5000},
+              {5000, 3000, 3000}, {5000, 9000, 5000}, {-1, 3000, 3000},
+              {-1, 0, 0},         {0, INT64_MAX, INT64_MAX - 1000}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    b24_options options;
+    b24_client *client;
+    b24_request *r;
+    b24_options_init(&options);
+    options.webhook = HOOK;
+    options.timeout_ms = rows[i].request;
+    client = client_in(&w, &options, steps, 1);
+    r = call(client, "user.get", "{}", 1, rows[i].call);
+    CHECK(step(client, INT64_MAX) == r);
+    CHECK_INT(w.timeout[0], rows[i].allowed);
+    b24_request_free(r);
+    b24_client_free(client);
+  }
+}
+
+TEST(deadlines_pass_in_their_order_however_long_the_queue) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 50000}};
+  world w;
+  b24_options options;
+  b24_client *client;
+  b24_request *slow, *r[8];
+  b24_options_init(&options);
+  options.webhook = HOOK;
+  options.max_connections = 1;
+  client = client_in(&w, &options, steps, 1);
+  slow = call(client, "user.get", "{}", 1, 0);
+  for (int i = 0; i < 8; i++)
+    r[i] = call(client, "user.get", "{}", 1, (i * 5 % 8 + 1) * 1000);
+  for (int i = 0; i < 8; i++) {
+    b24_request *ended = step(client, 100000);
+    CHECK_INT(w.now, 1000 + (i + 1) * 1000);
+    CHECK(ended == r[i * 5 % 8]);
+    CHECK_INT(settle(ended, NULL).action, B24_FAIL);
+    CHECK_INT(b24_client_pending(client), 8 - i);
+  }
+  CHECK(step(client, 100000) == slow);
+  CHECK_INT(w.now, 51000);
+  CHECK_INT(w.started, 1);
+  for (int i = 0; i < 8; i++) b24_request_free(r[i]);
+  b24_request_free(slow);
+  b24_client_free(client);
+}
+
+TEST(only_what_ended_can_be_settled_and_only_once) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 100}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  b24_request *r = call(client, "user.get", "{}", 1, 0);
+  CHECK_INT(settle(r, NULL).action, B24_RETRY); /* queued */
+  CHECK_INT(b24_client_pending(client), 1);
+  CHECK(step(client, 0) == NULL);
+  CHECK_INT(settle(r, "QUERY_LIMIT_EXCEEDED").action, B24_RETRY);
+  CHECK_INT(b24_client_pending(client), 1);
+  CHECK(step(client, 1000) == r);
+  CHECK_INT(settle(r, NULL).action, B24_DONE);
+  CHECK_INT(settle(r, "QUERY_LIMIT_EXCEEDED").action, B24_FAIL);
+  CHECK_INT(b24_client_pending(client), 0);
+  CHECK_INT(w.started, 1);
+  b24_request_free(r);
+  b24_client_free(client);
+}
+
+TEST(what_a_transport_says_is_redacted) {
+  static const script steps[] = {{B24_OUTCOME_LOST, 0, NULL, 10}};
+  world w;
+  b24_client *client = plain_client(&w, steps, 1);
+  b24_request *r = call(client, "crm.item.add", "{}", 0, 0);
+  b24_answer answer;
+  w.message = "no answer from " HOOK "crm.item.add";
+  CHECK(step(client, 1000) == r);
+  b24_request_answer(&answer, r);
+  CHECK_STR(answer.message,
+            "no answer from https://example.bitrix24.com/rest/1/***/"
+            "crm.item.add");
+  b24_request_free(r);
+  b24_client_free(client);
+}
+
+TEST(a_client_that_could_not_work_is_refused) {
+  for (int i = 0; i < 3; i++) {
+    b24_options options;
+    b24_client *client = NULL;
+    b24_error err;
+    b24_options_init(&options);
+    options.webhook = HOOK;
+    if (i == 0) options.max_connections = 0;
+    if (i == 1) options.user_agent = "me\r\nX-Header: 1";
+    if (i == 2) options.rate = -1; /* no limit of our own */
+    CHECK_INT(b24_client_new(&client, &options, &err),
+              i == 2 ? B24_OK : B24_CONFIG);
+    b24_client_free(client);
+  }
+}
+
+TEST(the_token_is_spliced_into_any_spelling_of_an_object) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 1}};
+  static const char *const rows[][2] = {
+      {"{ }", "{\"auth\":\"tok\" }"},
+      {"{\n}", "{\"auth\":\"tok\"\n}"},
+      {"{ \"a\":1}", "{\"auth\":\"tok\", \"a\":1}"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    b24_options options;
+    b24_client *client;
+    b24_request *r;
+    b24_options_init(&options);
+    options.domain = "p.example";
+    options.access_token = "tok";
+    client = client_in(&w, &options, steps, 1);
+    r = call(client, "user.get", rows[i][0], 1, 0);
+    CHECK(step(client, 10) == r);
+    CHECK_STR(w.bodies[0], rows[i][1]);
+    b24_request_free(r);
+    b24_client_free(client);
+  }
+}
+
 /* ---- every allocation fails once --------------------------------------- */
 
 typedef struct faulty {
@@ -342,6 +469,12 @@ int main(void) {
   RUN(an_idempotency_key_stays_the_same_through_retries);
   RUN(names_that_cannot_be_methods_are_refused);
   RUN(secrets_are_redacted);
+  RUN(a_call_has_its_own_timeout_where_requests_have_none);
+  RUN(deadlines_pass_in_their_order_however_long_the_queue);
+  RUN(only_what_ended_can_be_settled_and_only_once);
+  RUN(what_a_transport_says_is_redacted);
+  RUN(a_client_that_could_not_work_is_refused);
+  RUN(the_token_is_spliced_into_any_spelling_of_an_object);
   RUN(no_failing_allocation_leaks_or_crashes);
   return unit_report();
 }

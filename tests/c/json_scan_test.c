@@ -75,8 +75,14 @@ TEST(numbers_that_a_float_decoder_gets_wrong) {
       /* clock readings of portals */
       {"[1716823948.432123,0.079801082611083984]",
        "[1716823948.432123,0.079801082611083984]"},
+      /* below one, however small: portals say how long they took */
+      {"[0.00033211708068847656,-0.0000009536743164062500]",
+       "[0.00033211708068847656,-0.0000009536743164062500]"},
+      {"[0.9989999999999999999]", "[0.9989999999999999999]"},
       /* may round to an integer: the decoder is not asked */
       {"[0.99999999999999999999]", "[\"@0.99999999999999999999\"]"},
+      {"[0.00000000000000000000]", "[\"@0.00000000000000000000\"]"},
+      {"[9.00033211708068847656]", "[\"@9.00033211708068847656\"]"},
       {"[1.00000000000000000001]", "[\"@1.00000000000000000001\"]"},
       {"[9007199254740993.5]", "[\"@9007199254740993.5\"]"},
       {"[1234567890123.500]", "[\"@1234567890123.500\"]"},
@@ -90,6 +96,20 @@ TEST(numbers_that_a_saturating_decoder_gets_wrong) {
             "[1.0,1e3,999999999999999999]");
   CHECK_STR(marked_text("[9223372036854775808]", &saturates),
             "[\"@9223372036854775808\"]");
+}
+
+/* So small that a double may be zero. */
+TEST(fractions_that_may_vanish) {
+  static const struct {
+    int zeros, is_marked;
+  } rows[] = {{299, 0}, {300, 1}, {400, 1}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    char text[512] = "0.";
+    memset(text + 2, '0', (size_t)rows[i].zeros);
+    text[2 + rows[i].zeros] = '5';
+    CHECK_INT(strchr(marked_text(text, &floats_only), '@') != NULL,
+              rows[i].is_marked);
+  }
 }
 
 TEST(strings_are_followed_exactly) {
@@ -248,6 +268,7 @@ TEST(replay) {
 int main(void) {
   RUN(numbers_that_a_float_decoder_gets_wrong);
   RUN(numbers_that_a_saturating_decoder_gets_wrong);
+  RUN(fractions_that_may_vanish);
   RUN(strings_are_followed_exactly);
   RUN(facts);
   RUN(malformed_numbers_are_refused_without_quoting);

@@ -86,7 +86,7 @@ static b24_kind world_start(void *self, b24_exchange *x, b24_error *err) {
 
 static b24_kind world_wait(void *self, int64_t timeout_ms, b24_error *err) {
   world *w = self;
-  int64_t until = w->now + timeout_ms;
+  int64_t until = b24__later(w->now, timeout_ms);
   int first = -1;
   (void)err;
   for (int i = 0; i < 32; i++)
@@ -133,7 +133,8 @@ static inline b24_client *client_in(world *w, b24_options *options,
   return client;
 }
 
-static inline b24_client *plain_client(world *w, const script *steps, int count) {
+static inline b24_client *plain_client(world *w, const script *steps,
+                                       int count) {
   b24_options options;
   b24_options_init(&options);
   options.webhook = HOOK;

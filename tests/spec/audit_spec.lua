@@ -56,14 +56,15 @@ describe("an answer", function()
     assert.equal(7, (portal.profile()))
   end)
 
-  it("that is not HTTP does not make a write go out again", function()
-    local odd <close> = sandbox.start { contacts = 1, chats = 1, tls = true }
-    local plain <close> = bitrix24.connect {
-      webhook = odd.webhook:gsub("^https", "http"), retries = 2, limits = false, timeout = 10,
-    }
-    local e = caught(plain.crm.deal.add, { fields = {} })
-    assert.equal(1, e.attempts)
-    assert.is_not_false(e.sent)
+  it("by which a list fails names the line of the script", function()
+    sb:fault { method = "crm.deal.list", action = {
+      status = 200, body = '{"result":[{"ID":"1"}],"next":0,"total":9}',
+    } }
+    local e = caught(function()
+      for _ in portal.crm.deal.list:each({}, { strategy = "sequential" }) do end
+    end)
+    assert.equal("protocol", e.kind)
+    assert.matches("audit_spec%.lua:%d+$", e.where)
   end)
 
   it("that asks for an endless wait ends in a limit error", function()
@@ -125,5 +126,71 @@ describe("the caller's mistake", function()
   it("of the wrong version names the other one in strict mode", function()
     local portal <close> = bitrix24.connect { webhook = "https://example.com/rest/1/abc123/", strict = true }
     assert.truthy(caught(portal.v3.crm.deal.get, { id = 1 }).hint:find("portal.v2", 1, true))
+  end)
+end)
+
+describe("a list", function()
+  local sb, portal
+
+  before_each(function()
+    sb = sandbox.start { contacts = 60, chats = 1 }
+    portal = sb:connect { retries = 0, limits = false }
+  end)
+  after_each(function()
+    portal:close()
+    sb:stop()
+  end)
+
+  local function answer(method, nth, body, status)
+    sb:fault { method = method, nth = nth, action = { status = status or 200, body = body } }
+  end
+
+  it("of REST 3.0 that nobody knows is asked for its second page", function()
+    local items = {}
+    for i = 1, 50 do items[i] = ('{"id":%d}'):format(i) end
+    answer("any.new.list", 1, ('{"result":{"items":[%s]},"time":{}}'):format(table.concat(items, ",")))
+    answer("any.new.list", 2, '{"result":{"items":[{"id":51}]},"time":{}}')
+    local ids = {}
+    for record in portal.v3:each("any.new.list") do ids[#ids + 1] = record.id end
+    assert.equal(51, #ids)
+    assert.equal(51, ids[51])
+  end)
+
+  it("whose first page is empty while hundreds are counted is looked at again", function()
+    for _, strategy in ipairs { "auto", "sequential" } do
+      sb:reset()
+      answer("crm.contact.list", 1, '{"result":[],"total":500,"time":{}}')
+      local contacts = portal.crm.contact.list:all({}, { strategy = strategy })
+      assert.truthy(#contacts > 0, strategy)
+    end
+  end)
+
+  it("is not made of what a single record holds", function()
+    local e = caught(portal.crm.contact.get.all, portal.crm.contact.get, { id = 1 })
+    assert.equal("protocol", e.kind)
+    assert.matches("portal:call", e.hint)
+  end)
+
+  it("of a method goes on when the portal refuses the batch it was in", function()
+    answer("batch", 1, '{"error":"ERROR_METHOD_NOT_FOUND","error_description":"Method not found!"}', 404)
+    local names = portal:map({ 1, 2, 3 }, function(id) return portal.crm.contact.get { id = id }.ID end)
+    assert.equal(3, names.n)
+    assert.truthy(names[3])
+  end)
+end)
+
+describe("a name of a later version", function()
+  it("says so", function()
+    assert.matches("not in this version", caught(bitrix24.token_file, "tokens.json").message)
+    local e = caught(bitrix24.connect, { webhook = "https://a.example/rest/1/" .. CODE, record = "x" })
+    assert.matches("record", e.message)
+  end)
+end)
+
+describe("a fixture", function()
+  it("of a kind that does not exist is refused with those that do", function()
+    local e = caught(sandbox.start, { fixture = { contakts = {} } })
+    assert.matches("contakts", e.message)
+    assert.matches("contacts", e.message)
   end)
 end)

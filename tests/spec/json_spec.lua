@@ -1,15 +1,19 @@
 --- JSON in and out. What is received is checked on the lua-cjson that is
--- installed and on a stand-in for its other line, with equal expectations.
+-- installed and on a stand-in for its other line, each with the decoder in C
+-- before it and by itself, with equal expectations.
 
 local core = require "bitrix24.core"
 
 local huge = math.huge
 
---- json.lua, loaded afresh over a given cjson.
-local function load_json(cjson)
+--- json.lua, loaded afresh over a given cjson; `alone`: without the decoder in C.
+local function load_json(cjson, alone)
   local kept_cjson, kept_json = package.loaded["cjson"], package.loaded["bitrix24.json"]
+  local decode = core.json.decode
   package.loaded["cjson"], package.loaded["bitrix24.json"] = cjson, nil
+  if alone then core.json.decode = function() end end
   local ok, json = pcall(require, "bitrix24.json")
+  core.json.decode = decode
   package.loaded["cjson"], package.loaded["bitrix24.json"] = kept_cjson, kept_json
   assert(ok, json)
   return json
@@ -34,9 +38,14 @@ local function same(want, got, where)
   end
 end
 
-for name, cjson in pairs { ["lua-cjson as installed"] = installed, ["lua-cjson with integers"] = stand_in } do
+for _, way in ipairs {
+  { "lua-cjson as installed", installed, true }, { "lua-cjson with integers", stand_in, true },
+  { "the decoder in C and lua-cjson as installed", installed, false },
+  { "the decoder in C and lua-cjson with integers", stand_in, false },
+} do
+  local name, cjson, alone = way[1], way[2], way[3]
   describe("decode on " .. name, function()
-    local json = load_json(cjson)
+    local json = load_json(cjson, alone)
     local null = json.null
 
     local function decodes(text, want, options)
@@ -102,10 +111,20 @@ for name, cjson in pairs { ["lua-cjson as installed"] = installed, ["lua-cjson w
       decodes('[null]', { null })
     end)
 
-    it("takes nulls out of what was decoded with them", function()
-      local value = json.decode('{"a":null,"b":[null,{"c":null,"d":1.0}]}', { nulls = "keep" })
-      same({ b = { null, { d = 1.0 } } }, json.drop_nulls(value))
-      same(null, json.drop_nulls(null))
+    it("keeps null fields down to a depth", function()
+      local text = '{"a":null,"b":[null,{"c":null,"d":{"e":null,"f":1}}],"g":{"h":null,"i":2.0}}'
+      local all = { a = null, b = { null, { c = null, d = { e = null, f = 1 } } }, g = { h = null, i = 2.0 } }
+      local wants = {
+        [0] = { b = { null, { d = { f = 1 } } }, g = { i = 2.0 } },
+        { a = null, b = { null, { d = { f = 1 } } }, g = { i = 2.0 } },
+        { a = null, b = { null, { d = { f = 1 } } }, g = { h = null, i = 2.0 } },
+        { a = null, b = { null, { c = null, d = { f = 1 } } }, g = { h = null, i = 2.0 } },
+        all, all,
+      }
+      for below = 0, 5 do decodes(text, wants[below], { below = below }) end
+      decodes(text, all, { nulls = "keep", below = 1 })
+      decodes(text, wants[0], { below = -1 })
+      decodes(text, all, { below = math.maxinteger })
     end)
 
     it("returns scalars", function()
@@ -222,6 +241,7 @@ for name, cjson in pairs { ["lua-cjson as installed"] = installed, ["lua-cjson w
       assert.is_false(ok)
       assert.matches("json_spec%.lua:%d+: decode: expected a string, got number", message)
       assert.has_error(function() json.decode("1", { nulls = "no" }) end)
+      assert.has_error(function() json.decode("1", { below = 1.5 }) end)
     end)
   end)
 end

@@ -22,6 +22,7 @@ local _ENV = nil -- luacheck: ignore
 ---@class bitrix24.list.Context
 ---@field method string
 ---@field row table? catalogue row
+---@field version 2|3|nil
 ---@field given table the caller's parameters
 ---@field want integer? records wanted at most
 ---@field single boolean? one request is all there will be
@@ -33,8 +34,12 @@ local function form(cursor, write, read)
   return { cursor = cursor, write = write, read = read or function() end }
 end
 
+--- How REST 3.0 lists page unless their page says otherwise (api-reference/rest-v3).
+local UNKNOWN_V3 = { style = "page", param = "pagination", size = 50 }
+
 local function page_of(ctx)
-  return ctx.row and ctx.row.page or {}
+  if ctx.row then return ctx.row.page or {} end
+  return ctx.version == 3 and UNKNOWN_V3 or {}
 end
 
 --- The page size to ask: the caller's, else the largest one documented,
@@ -187,6 +192,9 @@ local function pagination_form(ctx)
   return form({
     style = "page", first = first, asked = asked, size = page.size,
   }, function(_, copy, position)
+    -- an unknown method may not take it: asked as it was given, until it shows
+    -- that there may be more
+    if not ctx.row and not position then return end
     local out = params.with(own, { limit = asked })
     out.page = nil
     local offset = position and position.offset or first

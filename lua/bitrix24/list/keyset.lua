@@ -20,6 +20,7 @@ local shape = require "bitrix24.list.keyset_params"
 local error, ipairs, pairs, pcall, setmetatable = error, ipairs, pairs, pcall, setmetatable
 local ceil, floor, huge, max, min, sqrt = math.ceil, math.floor, math.huge, math.max, math.min, math.sqrt
 local remove = table.remove
+local math_type = math.type
 local tointeger, tonumber, tostring, type = math.tointeger, tonumber, tostring, type
 
 local _ENV = nil -- luacheck: ignore
@@ -171,13 +172,16 @@ end
 
 --- Every id above the one before it; the last one.
 local function check(self, records, window, last)
+  local key, high = self.id_key, window.hi
   for i = 1, #records do
-    local id = id_of(self, records[i])
+    local record = records[i]
+    local id = key and type(record) == "table" and record[key]
+    if math_type(id) ~= "integer" then id = id_of(self, record) end
     if last and id <= last then
       error(protocol(self, ("id %d came after id %d in a list ordered by id"):format(id, last),
         "a portal that ignores the filter, the order or a reference: use strategy = \"sequential\""), 0)
     end
-    if window.hi and id > window.hi then
+    if high and id > high then
       error(protocol(self, ("id %d came from a filter up to %d"):format(id, window.hi)), 0)
     end
     last = id
@@ -262,9 +266,10 @@ local function read_probe(self, answer)
   if ok then self.max = id end
 end
 
---- May there be more behind a short page? An empty one is proof by itself.
+--- May there be more behind a short page? An empty one is proof by itself, but
+-- for the very first where the portal counts many.
 local function doubtful(self, window)
-  if window.blank then return false end
+  if window.blank then return self.got == 0 and not self.looked and (self.total or 0) > self.size end
   local last = window.lo or 0
   return self.total and self.got < self.total or self.max and last < self.max or false
 end
@@ -319,6 +324,7 @@ local function settle(self, window, state)
   if bounded or state ~= "short" then return end
   if doubtful(self, window) then
     -- asked once more, alone: a list ends on evidence
+    self.looked = true
     self.queue[1] = { lo = window.lo, alone = true, expected = self.size }
   else
     self.ended = true

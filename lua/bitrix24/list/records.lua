@@ -5,9 +5,12 @@
 local errors = require "bitrix24.errors"
 
 local concat, sort = table.concat, table.sort
+local min = math.min
 local next, pairs, tonumber, tostring, type = next, pairs, tonumber, tostring, type
 
 local _ENV = nil -- luacheck: ignore
+
+local KEYS_SHOWN = 8
 
 local records = {}
 
@@ -58,7 +61,8 @@ local function refuse(method, result)
     local keys = {}
     for key in pairs(result) do keys[#keys + 1] = tostring(key) end
     sort(keys)
-    found = "an object with " .. concat(keys, ", ")
+    found = "an object with " .. concat(keys, ", ", 1, min(#keys, KEYS_SHOWN))
+    if #keys > KEYS_SHOWN then found = found .. (" and %d more"):format(#keys - KEYS_SHOWN) end
   else
     found = "a " .. type(result)
   end
@@ -109,6 +113,8 @@ function records.find(result, row, method)
   end
   if row and row.items_map or is_keyed_by_id(result) then return values(result) end
   if type(result.items) == "table" then return read_list(result.items, row, method, result) end
+  -- a record's own lists (PHONE of crm.deal.get) are not a list of records
+  if row and row.kind ~= "list" and row.page and row.page.style == "none" then refuse(method, result) end
   return only_list(result, method)
 end
 

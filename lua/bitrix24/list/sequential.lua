@@ -134,7 +134,8 @@ end
 function sequential.open(walk)
   local caller = walk.caller
   local form = forms.new {
-    method = caller.method, row = caller.row, given = walk.params, size = walk.page,
+    method = caller.method, row = caller.row, version = caller.version,
+    given = walk.params, size = walk.page,
     want = walk.limit < huge and walk.limit or nil, fresh = walk.fresh,
   }
   local self = setmetatable({

@@ -4,6 +4,7 @@
 
 local assert, error, ipairs, pairs, pcall, require, tostring, xpcall =
   assert, error, ipairs, pairs, pcall, require, tostring, xpcall
+local concat, sort = table.concat, table.sort
 local traceback = debug.traceback
 local json = require "bitrix24.json"
 local batch = require "bitrix24.sandbox.batch"
@@ -42,10 +43,17 @@ function controls.errors(portal) return json.array(portal.errors) end
 
 -- A control answers with a value, or nil and what the caller did wrong.
 
+local function no_such_kind(store, kind)
+  local names = {}
+  for name in pairs(store.kinds) do names[#names + 1] = name end
+  sort(names)
+  return ("there are no records of kind '%s'; the kinds are %s"):format(tostring(kind), concat(names, ", "))
+end
+
 function controls.records(portal, order)
   local done, records = pcall(portal.store.records, portal.store, order.kind)
   if done and records then return json.array(records) end
-  return nil, ("there are no records of kind '%s'"):format(tostring(order.kind))
+  return nil, no_such_kind(portal.store, order.kind)
 end
 
 function controls.set(portal, order)
@@ -101,6 +109,9 @@ return function(text, helpers)
   local store = stores.new { seed = options.seed, sizes = options.sizes, fixture = options.fixture }
   local portal = portals.new(options, store, helpers.now)
   load_domains(portal)
+  for kind in pairs(options.fixture or {}) do
+    if not store.kinds[kind] then error("fixture: " .. no_such_kind(store, kind), 0) end
+  end
 
   local function handle(http_method, uri, headers, body)
     local request = { http_method = http_method, uri = uri, headers = headers, body = body }
