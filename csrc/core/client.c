@@ -91,6 +91,8 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
   else if (kind == B24_OK && options->rate > 0)
     kind = b24_limiter_shared(&c->options.limiter, c->auth.origin,
                               options->rate, options->burst, err);
+  else if (kind == B24_OK) /* no bucket; what the portal tells is followed */
+    kind = b24_limiter_new(&c->options.limiter, NULL, 0, 0, err);
   c->random = options->seed != 0
                   ? options->seed
                   : ((uint64_t)b24__client_unix(c) << 20) ^

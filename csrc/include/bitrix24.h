@@ -112,8 +112,8 @@ typedef struct b24_options {
   size_t max_answer_bytes;    /* cap of one decompressed answer (64 MiB) */
   uint64_t seed;              /* of the jitter; 0 = from the clock */
   double rate, burst;   /* requests a second, and at once (2, 50); rate 0: no
-                           limit of our own. Clients of one portal and tariff
-                           in this process share one budget */
+                           limit of our own on requests. Clients of a portal
+                           and tariff in this process share one budget */
   b24_limiter *limiter; /* another budget, NULL = that one; referenced */
   const b24_alloc *alloc;     /* NULL = the C library's; copied */
   const b24_clock *clock;     /* NULL = the system's; copied */

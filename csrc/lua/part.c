@@ -29,21 +29,24 @@ static int part_write(void *ud, const void *bytes, size_t size) {
   return 0;
 }
 
-int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {
-  int fd = -1;
-  for (int i = 0; i < NAMES_TRIED && fd < 0; i++) {
+/* Create a file of a name that nobody has, beside `path`, and push the name
+ * [-0, +1]; -1 and errno when that fails. */
+static int open_beside(lua_State *L, const char *path) {
+  for (int i = 0;; i++) {
     const char *name = lua_pushfstring(L, "%s.part%d", path, i);
-    fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd < 0) {
-      int code = errno;
-      if (code == EEXIST && i + 1 < NAMES_TRIED) {
-        lua_pop(L, 1);
-        continue;
-      }
-      lua_pushfstring(L, "cannot write beside %s: %s", path, strerror(code));
-      lua_remove(L, -2);
-      return 0;
-    }
+    int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
+    if (fd >= 0 || errno != EEXIST || i + 1 == NAMES_TRIED) return fd;
+    lua_pop(L, 1);
+  }
+}
+
+int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {
+  int fd = open_beside(L, path);
+  if (fd < 0) {
+    int code = errno;
+    lua_pushfstring(L, "cannot write beside %s: %s", path, strerror(code));
+    lua_remove(L, -2);
+    return 0;
   }
   part->name = (char *)(uintptr_t)lua_tostring(L, -1);
   part->file = fdopen(fd, "wb");
@@ -107,7 +110,7 @@ int lb24_save(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
-  const char *beside = lua_pushfstring(L, "%s.new", path);
+  const char *beside;
   const char *slash = strrchr(path, '/');
   const char *folder = ".";
   int code;
@@ -116,7 +119,8 @@ int lb24_save(lua_State *L) {
     folder = "/";
   else if (slash != NULL)
     folder = lua_pushlstring(L, path, (size_t)(slash - path));
-  fd = open(beside, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0666);
+  fd = open_beside(L, path);
+  beside = lua_tostring(L, -1);
   code = fd < 0 ? errno : write_through(fd, bytes, size);
   if (fd >= 0 && close(fd) != 0 && code == 0) code = errno;
   if (code == 0 && rename(beside, path) != 0) code = errno;

@@ -1,5 +1,6 @@
 /*
- * floor.c - the least a client in Lua can cost: floor ORIGIN BODIES [SAVE]
+ * floor.c - what libcurl and lua-cjson cost with nothing around them:
+ *   floor ORIGIN BODIES [SAVE]
  * Posts each line of BODIES (PATH <tab> BODY) to ORIGIN over one connection,
  * compressed answers allowed, one after another, and decodes each answer with
  * lua-cjson in a Lua state. Nothing is looked at, tried again or kept; with

@@ -144,6 +144,28 @@ TEST(a_used_up_method_waits_alone) {
   b24_limiter_free(limiter);
 }
 
+TEST(without_a_rate_the_portals_own_reset_is_followed) {
+  world w;
+  b24_options options;
+  b24_client *client;
+  b24_request *r;
+  b24_verdict v;
+  b24_options_init(&options);
+  options.webhook = HOOK;
+  client = client_in(&w, &options, OK_10, 1); /* rate 0 */
+  r = call(client, "crm.item.list", "{}", 1, 0);
+  CHECK(step(client, 1000) == r);
+  (void)settle_with(client, r, NULL, 10, 1000, 3000);
+  b24_request_free(r);
+  r = call(client, "crm.item.list", "{}", 1, 0);
+  CHECK(step(client, 1000) == r);
+  v = settle_with(client, r, "OPERATION_TIME_LIMIT", -1, -1, 0);
+  CHECK_INT(v.action, B24_RETRY);
+  CHECK(v.wait_ms >= 2900 && v.wait_ms <= 4100); /* not a whole minute */
+  b24_request_free(r);
+  b24_client_free(client);
+}
+
 TEST(a_wait_beyond_wait_max_ends_the_call) {
   world w;
   b24_limiter *limiter = limiter_of(2, 50);
@@ -352,6 +374,7 @@ int main(void) {
   RUN(after_the_burst_requests_are_paced);
   RUN(a_refusal_makes_everybody_wait);
   RUN(a_used_up_method_waits_alone);
+  RUN(without_a_rate_the_portals_own_reset_is_followed);
   RUN(a_wait_beyond_wait_max_ends_the_call);
   RUN(an_admission_comes_back_whatever_happens);
   RUN(an_attempt_that_was_not_sent_is_not_counted);
