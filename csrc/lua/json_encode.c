@@ -1,20 +1,17 @@
 /*
  * json_encode.c - decides what a Lua value is in JSON, and refuses what has
  * no JSON form, naming where it stands. Equal tables become equal bytes:
- * keys go out in the order of their bytes, not of the locale.
- * Invariant: tables are read raw and no code of the caller runs. Keys stay
- * on the Lua stack while pointers to them are in use, because a finalizer
- * might change a table meanwhile.
+ * fields.c puts keys in order.
+ * Invariant: tables are read raw and no code of the caller runs.
  */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/base64.h"
+#include "fields.h"
 #include "json.h"
 
 #define DEPTH_MAX 100
-#define FEW_KEYS 32
 #define KEY_SHOWN_MAX 60
 
 /* What a table is. The names are json.lua's, the values of `kinds`. */
@@ -32,12 +29,6 @@ typedef struct encoder {
   int message; /* stack index: why it failed */
   int path;    /* stack index: where, grown from the inside out */
 } encoder;
-
-typedef struct entry {
-  const char *name;
-  size_t size;
-  int slot; /* stack index of the key */
-} entry;
 
 /* Stack slots that one level may use besides its keys. */
 #define SLOTS 12
@@ -116,7 +107,7 @@ static int encode_string(encoder *e, const char *bytes, size_t size) {
 /* Write `"name":value`; the key is at stack index `slot`, the value on top.
  */
 static int encode_field(encoder *e, const lb24_shape *s, const level *here,
-                        const entry *field) {
+                        const lb24_field *field) {
   lb24_shape child;
   int ok;
   if (!lb24_out_string(&e->out, field->name, field->size)) {
@@ -134,40 +125,19 @@ static int encode_field(encoder *e, const lb24_shape *s, const level *here,
   return 1;
 }
 
-static int compare_entries(const void *a, const void *b) {
-  const entry *x = a, *y = b;
-  size_t common = x->size < y->size ? x->size : y->size;
-  int order = memcmp(x->name, y->name, common);
-  if (order != 0) return order;
-  return (x->size > y->size) - (x->size < y->size);
-}
-
 /* The table at `table` has `count` string keys and no others. */
 static int encode_object(encoder *e, int table, const lb24_shape *s,
                          const level *here, size_t count) {
   lua_State *L = e->L;
-  entry few[FEW_KEYS], *fields = few;
-  size_t found = 0;
-  if (count > 0x7FFFFFF || !lua_checkstack(L, (int)count + SLOTS))
+  lb24_fields fields;
+  if (!lb24_fields_read(L, &fields, table, count, SLOTS))
     return refuse(e, "has too many fields");
-  if (count > FEW_KEYS)
-    fields = lua_newuserdatauv(L, count * sizeof *fields, 0);
-  lua_pushnil(L);
-  while (found < count && lua_next(L, table) != 0) {
-    lua_pop(L, 1);
-    fields[found].name = lua_tolstring(L, -1, &fields[found].size);
-    fields[found].slot = lua_gettop(L);
-    found++;
-    lua_pushvalue(L, -1); /* one to keep, one for lua_next */
-  }
-  if (found == count) lua_pop(L, 1);
-  qsort(fields, found, sizeof *fields, compare_entries);
   lb24_out_byte(&e->out, '{');
-  for (size_t i = 0; i < found; i++) {
+  for (size_t i = 0; i < fields.count; i++) {
     if (i > 0) lb24_out_byte(&e->out, ',');
-    lua_pushvalue(L, fields[i].slot);
+    lua_pushvalue(L, fields.items[i].slot);
     lua_rawget(L, table);
-    if (!encode_field(e, s, here, &fields[i])) return 0;
+    if (!encode_field(e, s, here, &fields.items[i])) return 0;
   }
   lb24_out_byte(&e->out, '}');
   lua_settop(L, table);
@@ -198,7 +168,7 @@ static int encode_ordered(encoder *e, int table, const lb24_shape *s,
   seen = lua_gettop(L);
   lb24_out_byte(&e->out, '{');
   for (lua_Integer i = 1; i <= count; i++) {
-    entry field;
+    lb24_field field;
     if (i > 1) lb24_out_byte(&e->out, ',');
     if (lua_rawgeti(L, table, i) != LUA_TTABLE ||
         lua_rawgeti(L, -1, 1) != LUA_TSTRING) {

@@ -8,9 +8,9 @@
  */
 #include "query.h"
 
-#include <stdlib.h>
 #include <string.h>
 
+#include "fields.h"
 #include "lb24.h"
 
 #define QUERY_CAP 2000000
@@ -25,22 +25,7 @@ typedef struct writer {
   int busy;
 } writer;
 
-typedef struct entry {
-  const char *name;
-  size_t size;
-  int slot; /* stack index of the key, which anchors the name */
-} entry;
-
 static int put_value(lua_State *L, b24_query *q, int kinds, int depth);
-
-static int compare_entries(const void *a, const void *b) {
-  const entry *x = a;
-  const entry *y = b;
-  size_t common = x->size < y->size ? x->size : y->size;
-  int order = memcmp(x->name, y->name, common);
-  if (order != 0) return order;
-  return (x->size > y->size) - (x->size < y->size);
-}
 
 /* How many keys, and are they 1..n (1), all strings (0), or neither (-1)? */
 static int classify(lua_State *L, int table, lua_Integer *count) {
@@ -78,27 +63,15 @@ static int put_array(lua_State *L, b24_query *q, int kinds, int table,
   return 1;
 }
 
-/* Fields in the order of their names' bytes: equal tables, equal bytes. */
 static int put_object(lua_State *L, b24_query *q, int kinds, int table,
                       lua_Integer count, int depth) {
-  entry *fields;
-  size_t found = 0;
-  if (count > 1000000 || !lua_checkstack(L, (int)count + SLOTS)) return 0;
-  fields = lua_newuserdatauv(L, (size_t)count * sizeof *fields, 0);
-  lua_pushnil(L);
-  while (found < (size_t)count && lua_next(L, table) != 0) {
-    lua_pop(L, 1);
-    fields[found].name = lua_tolstring(L, -1, &fields[found].size);
-    fields[found].slot = lua_gettop(L);
-    found++;
-    lua_pushvalue(L, -1);
-  }
-  if (found == (size_t)count) lua_pop(L, 1);
-  qsort(fields, found, sizeof *fields, compare_entries);
-  for (size_t i = 0; i < found; i++) {
-    lua_pushvalue(L, fields[i].slot);
+  lb24_fields fields;
+  if (!lb24_fields_read(L, &fields, table, (size_t)count, SLOTS)) return 0;
+  for (size_t i = 0; i < fields.count; i++) {
+    const lb24_field *field = &fields.items[i];
+    lua_pushvalue(L, field->slot);
     lua_rawget(L, table);
-    if (b24__query_key(q, fields[i].name, fields[i].size) != B24_OK ||
+    if (b24__query_key(q, field->name, field->size) != B24_OK ||
         !put_value(L, q, kinds, depth))
       return 0;
     lua_pop(L, 1);
