@@ -149,7 +149,7 @@ describe("after a system error", function()
   it("the working time is waited for until it is there again", function()
     sb:fault { method = WRITE, action = { status = 429, body =
       '{"error":"OPERATION_TIME_LIMIT","error_description":"Method is blocked due to operation time limit",'
-      .. '"time":{"operating_reset_at":1}}' } }
+      .. ('"time":{"operating_reset_at":%d}}'):format(os.time() + 1) } }
     local _, response = portal:call(WRITE, PARAMS[WRITE])
     assert.same({ 2, 2 }, { response.attempts, count(sb, WRITE) })
   end)

@@ -27,6 +27,7 @@ missing() {
   have luacheck || echo lua-check
   have clang || echo clang
   have clang-tidy || echo clang-tidy
+  have curl || echo curl
   have timeout || echo coreutils
   have nm || echo binutils
 }
@@ -34,10 +35,10 @@ missing() {
 other_systems() {
   cat <<'END'
 deps: apt-get is not here; install Lua 5.4, libcurl, libmicrohttpd, gnutls, zlib
-(with headers), lua-cjson, busted, luacheck, clang and clang-tidy, for example:
-  Fedora  dnf install gcc make pkgconf-pkg-config lua lua-devel libcurl-devel \
+(with headers), lua-cjson, busted, luacheck, curl, clang and clang-tidy, for example:
+  Fedora  dnf install gcc make curl pkgconf-pkg-config lua lua-devel libcurl-devel \
             libmicrohttpd-devel gnutls-devel zlib-devel luarocks clang clang-tools-extra
-  Alpine  apk add build-base pkgconf bash lua5.4 lua5.4-dev curl-dev lua5.4-cjson \
+  Alpine  apk add build-base pkgconf bash curl lua5.4 lua5.4-dev curl-dev lua5.4-cjson \
             libmicrohttpd-dev gnutls-dev zlib-dev luarocks5.4 clang clang-extra-tools
   Arch    pacman -S base-devel lua54 curl libmicrohttpd gnutls zlib luarocks clang
   macOS   brew install lua@5.4 curl libmicrohttpd gnutls pkg-config luarocks llvm
