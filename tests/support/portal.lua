@@ -15,22 +15,28 @@ local sandbox = require "bitrix24.sandbox"
 local Here = {}
 Here.__index = Here
 
---- A further portal, closed after the test.
+--- A further portal, closed after the test. It says in its User-Agent which
+-- test it belongs to.
 ---@param options table?
 ---@return bitrix24.Portal
 function Here:connect(options)
-  local portal = self.sb:connect(options)
+  local given = { user_agent = self.tag }
+  for name, value in pairs(options or {}) do given[name] = value end
+  local portal = self.sb:connect(given)
   self.opened[#self.opened + 1] = portal
   return portal
 end
 
---- Requests that arrived, of one method or all.
+--- Requests that arrived, of one method or all. What an earlier test sent and
+-- dropped may arrive late; it does not count.
 ---@param method string?
 ---@return table[]
 function Here:sent(method)
   local out = {}
   for _, request in ipairs(self.sb:requests()) do
-    if method == nil or request.method == method then out[#out + 1] = request end
+    local tag = (request.headers["user-agent"] or ""):match("^test/%d+")
+    local ours = tag == nil or tag == self.tag
+    if ours and (method == nil or request.method == method) then out[#out + 1] = request end
   end
   return out
 end
@@ -74,14 +80,15 @@ end
 ---@param options table? of sandbox.start; without limits unless it says otherwise
 ---@return support.Here
 return function(hooks, options)
-  local here = setmetatable({}, Here)
+  local here, tests = setmetatable({}, Here), 0
   local started = { limits = false }
   for name, value in pairs(options or {}) do started[name] = value end
   hooks.setup(function() here.sb = sandbox.start(started) end)
   hooks.teardown(function() here.sb:stop() end)
   hooks.before_each(function()
     here.sb:reset()
-    here.opened = {}
+    tests = tests + 1
+    here.opened, here.tag = {}, "test/" .. tests
     here.portal = here:connect()
   end)
   hooks.after_each(function()
