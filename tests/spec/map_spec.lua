@@ -527,6 +527,19 @@ describe("map and gather", function()
     end)
   end)
 
+  it("100,000 items with calls among them", function()
+    local items = {}
+    for i = 1, 100000 do items[i] = i end
+    local results = here.portal:map(items, function(i)
+      return i % 1000 == 0 and name_of(i // 1000) or i
+    end)
+    local seen = { results.n, results[1], results[99999], results[100000] }
+    assert.same({ 100000, 1, 99999, name_of(100) }, seen)
+    local calls = 0
+    for _, size in ipairs(sizes(here)) do calls = calls + size end
+    assert.truthy(calls <= 101 and #here:sent() <= 102)
+  end)
+
   it("nothing is kept of a function that is over but its result", function()
     local half, used = 50001, nil
     local results = here.portal:map(numbers(100000), function(_, index)
