@@ -93,8 +93,11 @@ b24_kind b24__auth_init(b24_auth *auth, const b24_alloc *alloc,
 }
 
 void b24__auth_dispose(b24_auth *auth) {
-  if (auth->token != NULL) b24__wipe(auth->token, strlen(auth->token));
-  b24__strfree(auth->alloc, auth->token);
+  if (auth->token != NULL) {
+    size_t length = strlen(auth->token); /* the wiped token has none */
+    b24__wipe(auth->token, length);
+    b24__free(auth->alloc, auth->token, length + 1);
+  }
   b24__strfree(auth->alloc, auth->origin);
   b24__address_dispose(&auth->address);
   b24__redact_dispose(&auth->secrets);

@@ -188,7 +188,7 @@ void b24__retry_decide(b24_verdict *out, const b24_attempt *a) {
       return;
     case B24_OUTCOME_TOO_LARGE:
       fail(out, B24_PROTOCOL, B24_SENT_YES, 0,
-           "the answer is larger than 64 MiB");
+           "the answer is larger than this client takes");
       return;
     case B24_OUTCOME_SINK:
       fail(out, B24_CONFIG, B24_SENT_YES, 0, "the file cannot be written");

@@ -334,7 +334,7 @@ function Client:settle(pending)
   if outcome == "answer" then
     answer = pending.path and read_link(status)
       or envelope.read(body, status, content_type, pending.row, self.nulls,
-        pending.nulls and wire.below(pending.version))
+        pending.commands and wire.below(pending.version))
   end
   local action, kind, sent, retryable, wait, reason =
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
@@ -419,9 +419,8 @@ function Client:send_batch(calls, halt)
     call.command = call.command or wire.command(call)
     harmless = harmless and call.row ~= nil and not call.row.write
   end
-  local shared = { method = "batch", version = 2, done = false, nulls = "keep", commands = #calls }
+  local shared = { method = "batch", version = 2, done = false, calls = calls, commands = #calls }
   self.tasks:own(shared)
-  shared.calls = calls
   return self:submit({
     method = "batch", version = 2, harmless = harmless, body = wire.body2(calls, halt),
     commands = wire.methods(calls),

@@ -14,7 +14,7 @@ local json = require "bitrix24.json"
 local options = require "bitrix24.options"
 local portal = require "bitrix24.portal"
 
-local ipairs, rawset, setmetatable, type = ipairs, rawset, setmetatable, type
+local rawset, setmetatable, type = rawset, setmetatable, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -44,11 +44,11 @@ end
 
 --- Names of the contract that this version does not have yet: they say so,
 -- rather than look like a domain of the platform.
-for _, name in ipairs { "token_file", "limiter_file" } do
-  bitrix24[name] = function()
-    errors.config(("bitrix24.%s is not in this version yet"):format(name))
-  end
+local function later(name)
+  return function() errors.config(("bitrix24.%s is not in this version yet"):format(name)) end
 end
+bitrix24.token_file, bitrix24.limiter_file = later "token_file", later "limiter_file"
+bitrix24.oauth = { authorize_url = later "oauth.authorize_url", exchange = later "oauth.exchange" }
 
 local default
 

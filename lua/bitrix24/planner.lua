@@ -14,17 +14,9 @@ local wire = require "bitrix24.wire"
 
 local judge = core.client.judge
 local max, min = math.max, math.min
-local floor = math.floor
 local ipairs, pcall, select, setmetatable, tonumber = ipairs, pcall, select, setmetatable, tonumber
 
 local _ENV = nil -- luacheck: ignore
-
---- Commands in a batch, bytes in its body.
-local WIDTH_MAX, BYTES_MAX = 50, 1000000
-
---- A request is cut at 60 s of work, batch included (limits); a batch is kept
--- to a third of that.
-local WORK_SECONDS = 20
 
 --- What may share a batch: same version, same harm. Writes that the caller
 -- calls idempotent are apart from those that are not.
@@ -82,7 +74,7 @@ local planner = {}
 ---@return bitrix24.Planner
 function planner.new(client)
   local self = setmetatable({
-    client = client, width = WIDTH_MAX,
+    client = client, width = wire.WIDTH_MAX,
     flying = 0, -- batches whose answer others wait for
     alone = {}, -- methods that the portal refused in a batch
     blocked = {}, -- methods whose working time was used up
@@ -176,7 +168,7 @@ local function cut(queue, width)
     local pending = queue:head()
     if not pending then break end
     bytes = bytes + #pending.command
-    if count > 0 and bytes > BYTES_MAX then break end
+    if count > 0 and bytes > wire.BYTES_MAX then break end
     queue:drop(pending)
     count = count + 1
     commands[count] = pending
@@ -234,7 +226,7 @@ function Planner:send(lane, commands)
   end
   local version = lane.version
   local shared = {
-    method = "batch", version = version, commands = count, nulls = "keep", wanted = count,
+    method = "batch", version = version, commands = count, wanted = count,
     done = false,
   }
   for i = 1, count do commands[i].shared = shared end
@@ -258,8 +250,7 @@ end
 function Planner:adapt(count, time)
   local seconds = time and tonumber(time.duration)
   if not seconds or seconds <= 0 then return end
-  local per_command = seconds / count
-  local fit = max(1, min(WIDTH_MAX, floor(WORK_SECONDS / per_command)))
+  local fit = wire.fit(count, seconds)
   -- down at once, up by steps: one quick batch does not make a slow portal fast
   self.width = fit < self.width and fit or min(fit, self.width + max(1, self.width // 2))
 end

@@ -8,14 +8,30 @@ local json = require "bitrix24.json"
 
 local concat, unpack = table.concat, table.unpack
 local find = string.find
+local floor, max, min = math.floor, math.max, math.min
 local ipairs, setmetatable, tostring, type = ipairs, setmetatable, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
 local wire = {}
 
+--- Commands in a batch (settings/how-to-call-rest-api/batch), bytes in its body.
+wire.WIDTH_MAX, wire.BYTES_MAX = 50, 1000000
+
+--- A request is cut at 60 s of work, batch included (limits); a batch is kept
+-- to a third of that.
+local WORK_SECONDS = 20
+
+--- How many commands fit into a batch, by what some took at the portal.
+---@param count integer how many they were
+---@param seconds number all of them together, more than 0
+---@return integer
+function wire.fit(count, seconds)
+  return max(1, min(wire.WIDTH_MAX, floor(WORK_SECONDS * count / seconds)))
+end
+
 local KEYS = {}
-for n = 1, 50 do KEYS[n] = ("c%02d"):format(n - 1) end
+for n = 1, wire.WIDTH_MAX do KEYS[n] = ("c%02d"):format(n - 1) end
 
 --- The key of the n-th command: never a number, so that the answer's maps
 -- cannot arrive as arrays; of fixed width, so that sorted is in order.

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "scarce.h"
 #include "unit.h"
 
 #define CODE "s3cr3tc0de"
@@ -371,24 +372,6 @@ TEST(links_of_downloads) {
 }
 
 /* ---- memory ------------------------------------------------------------ */
-
-typedef struct scarce {
-  int left; /* allocations that still work */
-  int64_t bytes;
-} scarce;
-
-static void *scarce_realloc(void *ud, void *ptr, size_t old_size,
-                            size_t size) {
-  scarce *s = ud;
-  if (size == 0) {
-    free(ptr);
-    s->bytes -= (int64_t)old_size;
-    return NULL;
-  }
-  if (s->left-- <= 0) return NULL;
-  s->bytes += (int64_t)size - (int64_t)old_size;
-  return realloc(ptr, size);
-}
 
 TEST(memory_that_runs_out_leaks_nothing) {
   scarce s = {0, 0};

@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "scarce.h"
 #include "world.h"
 
 /* ---- tests ------------------------------------------------------------- */
@@ -389,24 +390,6 @@ TEST(the_token_is_spliced_into_any_spelling_of_an_object) {
 
 /* ---- every allocation fails once --------------------------------------- */
 
-typedef struct faulty {
-  long left;
-  long live;
-} faulty;
-
-static void *faulty_realloc(void *ud, void *ptr, size_t old, size_t size) {
-  faulty *f = ud;
-  (void)old;
-  if (size == 0) {
-    if (ptr != NULL) f->live--;
-    free(ptr);
-    return NULL;
-  }
-  if (f->left-- <= 0) return NULL;
-  if (ptr == NULL) f->live++;
-  return realloc(ptr, size);
-}
-
 /* One whole life; 1 when it went through. */
 static int live_once(const b24_alloc *alloc) {
   static const script steps[] = {{B24_OUTCOME_ANSWER, 200, NULL, 1}};
@@ -448,11 +431,11 @@ static int live_once(const b24_alloc *alloc) {
 
 TEST(no_failing_allocation_leaks_or_crashes) {
   int done = 0;
-  for (long n = 0; n < 200 && !done; n++) {
-    faulty f = {n, 0};
-    b24_alloc alloc = {faulty_realloc, &f};
+  for (int n = 0; n < 200 && !done; n++) {
+    scarce f = {n, 0};
+    b24_alloc alloc = {scarce_realloc, &f};
     done = live_once(&alloc);
-    CHECK_INT(f.live, 0);
+    CHECK_INT(f.bytes, 0);
   }
   CHECK(done);
 }

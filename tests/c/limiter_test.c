@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "scarce.h"
 #include "unit.h"
 
 /* ---- chance, the same in every run ------------------------------------- */
@@ -426,24 +427,6 @@ TEST(one_budget_for_all_who_hold_it) {
 }
 
 /* ---- memory ------------------------------------------------------------ */
-
-typedef struct scarce {
-  int left;
-  int64_t bytes;
-} scarce;
-
-static void *scarce_realloc(void *ud, void *ptr, size_t old_size,
-                            size_t size) {
-  scarce *s = ud;
-  if (size == 0) {
-    free(ptr);
-    s->bytes -= (int64_t)old_size;
-    return NULL;
-  }
-  if (s->left-- <= 0) return NULL;
-  s->bytes += (int64_t)size - (int64_t)old_size;
-  return realloc(ptr, size);
-}
 
 TEST(memory_that_runs_out) {
   for (int n = 0; n < 8; n++) {

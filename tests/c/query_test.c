@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "scarce.h"
 #include "unit.h"
 
 typedef struct page {
@@ -320,24 +321,6 @@ TEST(calls_out_of_order_and_too_deep) {
 }
 
 /* ---- memory ------------------------------------------------------------ */
-
-typedef struct scarce {
-  int left;
-  int64_t bytes;
-} scarce;
-
-static void *scarce_realloc(void *ud, void *ptr, size_t old_size,
-                            size_t size) {
-  scarce *s = ud;
-  if (size == 0) {
-    free(ptr);
-    s->bytes -= (int64_t)old_size;
-    return NULL;
-  }
-  if (s->left-- <= 0) return NULL;
-  s->bytes += (int64_t)size - (int64_t)old_size;
-  return realloc(ptr, size);
-}
 
 TEST(memory_that_runs_out) {
   char value[2000];

@@ -20,9 +20,6 @@ local error, ipairs, pcall, select, setmetatable = error, ipairs, pcall, select,
 
 local _ENV = nil -- luacheck: ignore
 
---- Commands in a request, bytes in its body.
-local WIDTH_MAX, BYTES_MAX = 50, 1000000
-
 ---@class bitrix24.Command
 ---@field index integer place in the batch, from 1
 ---@field method string
@@ -122,7 +119,7 @@ local function send3(client, calls)
   local harmless = true
   for _, call in ipairs(calls) do harmless = harmless and not writes(call) end
   local shared = {
-    method = "batch", version = 3, done = false, nulls = "keep", commands = #calls,
+    method = "batch", version = 3, done = false, commands = #calls,
     once = not harmless, -- the limit of one command's method ends the batch after others have run
   }
   client:check_open("batch")
@@ -201,7 +198,7 @@ local function send_next(run, at)
   local chunk, calls, places, bytes = {}, {}, {}, 0
   for i = at, #run.commands do
     local command = run.commands[i]
-    if #chunk == WIDTH_MAX then break end
+    if #chunk == wire.WIDTH_MAX then break end
     if command.state == "pending" then
       local params, missing, waits = fill.params(run, command, places)
       if waits or missing and run.halt and #chunk > 0 then break end
@@ -214,7 +211,7 @@ local function send_next(run, at)
         local text = fill.compose(run, command, params, #chunk + 1)
         if not text and #chunk == 0 then return send_alone(run, command, params) end
         bytes = bytes + #(text or "")
-        if not text or (#chunk > 0 and bytes > BYTES_MAX) then break end
+        if not text or (#chunk > 0 and bytes > wire.BYTES_MAX) then break end
         chunk[#chunk + 1] = command
         places[command] = #chunk
         calls[#calls + 1] = {

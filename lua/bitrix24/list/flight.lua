@@ -2,18 +2,12 @@
 -- call where it is only one. What came of each page is told apart here; what
 -- to do about it is up to the strategy.
 
+local wire = require "bitrix24.wire"
+
 local error, ipairs, max, min, pcall = error, ipairs, math.max, math.min, pcall
-local floor = math.floor
 local setmetatable, tonumber, type = setmetatable, tonumber, type
 
 local _ENV = nil -- luacheck: ignore
-
---- Commands in a batch, bytes in its body.
-local WIDTH_MAX, BYTES_MAX = 50, 1000000
-
---- A request is cut at 60 s of work, batch included (limits); a batch is kept
--- to a third of that.
-local WORK_SECONDS = 20
 
 ---@class bitrix24.list.Answer one page's
 ---@field result any
@@ -99,7 +93,7 @@ function flight.widest(caller, params)
   if not caller.may_batch or not row or row.write or row.batch == false or row.version ~= 2 then return 1 end
   local command = caller.command(params)
   if not command then return 1 end
-  return max(1, min(WIDTH_MAX, BYTES_MAX // (#command + 16)))
+  return max(1, min(wire.WIDTH_MAX, wire.BYTES_MAX // (#command + 16)))
 end
 
 local function duration(response)
@@ -117,7 +111,7 @@ function flight.width(answers)
     if one then seconds, count = seconds + one, count + 1 end
   end
   if count == 0 or seconds <= 0 then return nil end
-  return max(1, min(WIDTH_MAX, floor(WORK_SECONDS * count / seconds)))
+  return wire.fit(count, seconds)
 end
 
 return flight
