@@ -1,4 +1,4 @@
--- luacheck lua tests examples csrc/catalogue/generate.lua
+-- luacheck lua tests examples csrc/catalogue/generate.lua csrc/embed
 std = "lua54"
 max_line_length = 110
 cache = false

@@ -368,11 +368,7 @@ b24_kind b24__address_parse_domain(b24_address *out, const b24_alloc *alloc,
 }
 
 void b24__address_dispose(b24_address *address) {
-  if (address->code != NULL) {
-    size_t size = strlen(address->code) + 1;
-    b24__wipe(address->code, size);
-    b24__free(address->alloc, address->code, size);
-  }
+  b24__secret_free(address->alloc, address->code);
   b24__strfree(address->alloc, address->user_id);
   b24__strfree(address->alloc, address->host);
   address->host = address->user_id = address->code = NULL;
@@ -400,6 +396,31 @@ b24_kind b24__address_check_method(const char *method, size_t size,
                          "give e.g. crm.deal.list");
     }
   }
+  return B24_OK;
+}
+
+b24_kind b24__address_move(b24_address *address, const char *to,
+                           int insecure, b24_error *err) {
+  b24_address moved;
+  origin from;
+  span s;
+  b24_kind kind = trim(&s, to, B24_LINK_MAX, "the portal's new address", err);
+  if (kind == B24_OK)
+    kind = take_origin(&from, s, 0, insecure, "the portal's new address", err);
+  if (kind != B24_OK) return kind;
+  if (from.rest.size > 0 && !same_word(from.rest, "/") &&
+      !(from.rest.size >= 5 && memcmp(from.rest.text, "/rest", 5) == 0))
+    return REFUSE(err, "the portal's new address has no /rest/ after the "
+                       "host");
+  if (address->https && !from.https && !insecure)
+    return REFUSE(err, "the portal's new address is plain http");
+  start(&moved, address->alloc);
+  kind = fill(&moved, &from, NULL, NULL, err);
+  if (kind != B24_OK) return kind;
+  b24__strfree(address->alloc, address->host);
+  address->host = moved.host;
+  address->port = moved.port;
+  address->https = moved.https;
   return B24_OK;
 }
 

@@ -12,6 +12,7 @@
 #define B24_ADDRESS_MAX 2048 /* bytes of a webhook or domain */
 #define B24_LINK_MAX 8192    /* bytes of a download link */
 #define B24_METHOD_MAX 128   /* bytes of a method name */
+#define B24_ORIGIN_MAX 288   /* of "https://host:port" and its end */
 
 /* A parsed address, in the caller's storage. `code` is a secret. */
 typedef struct b24_address {
@@ -38,6 +39,13 @@ b24_kind b24__address_parse_webhook(b24_address *out, const b24_alloc *alloc,
 b24_kind b24__address_parse_domain(b24_address *out, const b24_alloc *alloc,
                                    const char *text, int insecure,
                                    b24_error *err);
+
+/* The portal is somewhere else now: take scheme, host and port from `to`, a
+ * host alone, `client_endpoint`, or the Location of a redirect, whose path
+ * then begins with /rest; user and code stay. From https only to https, unless
+ * `insecure`. B24_CONFIG or B24_NOMEM, and the address stays as it was. */
+b24_kind b24__address_move(b24_address *address, const char *to,
+                           int insecure, b24_error *err);
 
 /* Wipe the code and free; an address of zeroes is fine. */
 void b24__address_dispose(b24_address *address);

@@ -49,3 +49,16 @@ char *b24__strndup(const b24_alloc *a, const char *text, size_t length) {
 void b24__strfree(const b24_alloc *a, char *text) {
   if (text != NULL) b24__free(a, text, strlen(text) + 1);
 }
+
+void b24__wipe(void *memory, size_t size) {
+  void *(*volatile fill)(void *, int, size_t) = memset;
+  if (size > 0) (void)fill(memory, 0, size);
+}
+
+void b24__secret_free(const b24_alloc *a, char *text) {
+  size_t length;
+  if (text == NULL) return;
+  length = strlen(text); /* the wiped text has none */
+  b24__wipe(text, length);
+  b24__free(a, text, length + 1);
+}

@@ -23,4 +23,10 @@ char *b24__strndup(const b24_alloc *a, const char *text, size_t length);
 /* Free what b24__strndup returned (its size is strlen + 1). */
 void b24__strfree(const b24_alloc *a, char *text);
 
+/* Overwrite memory with zeroes; a compiler may not leave this out. */
+void b24__wipe(void *memory, size_t size);
+
+/* b24__strfree for a secret: wiped first. */
+void b24__secret_free(const b24_alloc *a, char *text);
+
 #endif

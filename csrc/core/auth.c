@@ -6,10 +6,11 @@
 
 #include "error.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#define ORIGIN_CAP 1024
 #define TOKEN_MAX 2048
+#define SIGNED_CAP ((size_t)1024 * 1024 * 1024)
 
 /* Tokens are written into JSON, an address and a header as they are. */
 static int token_is_plain(const char *token) {
@@ -30,27 +31,64 @@ static uint64_t account_of(const char *secret) {
   return hash;
 }
 
-static b24_kind take_token(b24_auth *auth, const b24_options *options,
-                           b24_error *err) {
+void b24__signed_init(b24_signed *out, const b24_alloc *alloc) {
+  b24__buf_init_secret(&out->url, alloc, SIGNED_CAP);
+  b24__buf_init_secret(&out->body, alloc, SIGNED_CAP);
+  b24__buf_init_secret(&out->header, alloc, SIGNED_CAP);
+  out->serial = 0;
+}
+
+void b24__signed_dispose(b24_signed *out) {
+  b24__buf_dispose(&out->url);
+  b24__buf_dispose(&out->body);
+  b24__buf_dispose(&out->header);
+}
+
+b24_kind b24__auth_set_token(b24_auth *auth, const char *token,
+                             b24_error *err) {
+  char *copy;
+  if (!token_is_plain(token))
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "access_token is not a token: give it as the "
+                     "authorization server returned it");
+  copy = b24__strndup(auth->alloc, token, strlen(token));
+  if (copy == NULL || b24__redact_add_passing(&auth->secrets, token,
+                                              strlen(token)) != B24_OK) {
+    b24__secret_free(auth->alloc, copy);
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
+  }
+  b24__secret_free(auth->alloc, auth->token);
+  auth->token = copy;
+  auth->serial++;
+  return B24_OK;
+}
+
+static void write_origin(b24_auth *auth) {
+  const b24_address *at = &auth->address;
+  char port[16] = "";
+  if (at->port != 0) (void)snprintf(port, sizeof port, ":%d", at->port);
+  (void)snprintf(auth->origin, sizeof auth->origin, "%s%s%s",
+                 at->https ? "https://" : "http://", at->host, port);
+}
+
+b24_kind b24__auth_move(b24_auth *auth, const char *to, int insecure,
+                        b24_error *err) {
+  b24_kind kind = b24__address_move(&auth->address, to, insecure, err);
+  if (kind == B24_OK) write_origin(auth);
+  return kind;
+}
+
+static b24_kind take_application(b24_auth *auth, const b24_options *options,
+                                 b24_error *err) {
   b24_kind kind;
   if (options->domain == NULL)
     return b24__fail(err, B24_CONFIG, B24_SENT_NO,
                      "access_token needs domain: give the portal's host, "
                      "e.g. domain = \"example.bitrix24.com\"");
-  if (!token_is_plain(options->access_token))
-    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
-                     "access_token is not a token: give it as the "
-                     "authorization server returned it");
   kind = b24__address_parse_domain(&auth->address, auth->alloc,
                                    options->domain, options->insecure, err);
-  if (kind != B24_OK) return kind;
-  auth->token = b24__strndup(auth->alloc, options->access_token,
-                             strlen(options->access_token));
-  if (auth->token == NULL ||
-      b24__redact_add(&auth->secrets, auth->token, strlen(auth->token)) !=
-          B24_OK)
-    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
-  return B24_OK;
+  if (kind != B24_OK || options->access_token == NULL) return kind;
+  return b24__auth_set_token(auth, options->access_token, err);
 }
 
 static b24_kind take_webhook(b24_auth *auth, const b24_options *options,
@@ -66,42 +104,32 @@ static b24_kind take_webhook(b24_auth *auth, const b24_options *options,
 
 b24_kind b24__auth_init(b24_auth *auth, const b24_alloc *alloc,
                         const b24_options *options, b24_error *err) {
+  const char *account = options->account;
   b24_kind kind;
-  b24_buf origin;
   memset(auth, 0, sizeof *auth);
   auth->alloc = alloc;
   b24__redact_init(&auth->secrets, alloc);
   if (options->webhook != NULL)
     kind = take_webhook(auth, options, err);
-  else if (options->access_token != NULL)
-    kind = take_token(auth, options, err);
+  else if (options->access_token != NULL || options->renewable)
+    kind = take_application(auth, options, err);
   else
     kind = b24__fail(err, B24_CONFIG, B24_SENT_NO,
                      "no credentials: give webhook, or domain and "
                      "access_token, or set BITRIX24_WEBHOOK");
   if (kind != B24_OK) return kind;
-  auth->account =
-      account_of(auth->token != NULL ? auth->token : auth->address.code);
-  b24__buf_init(&origin, alloc, ORIGIN_CAP);
-  kind = b24__address_write_origin(&origin, &auth->address);
-  if (kind == B24_OK)
-    auth->origin = b24__strndup(alloc, b24__buf_str(&origin), origin.size);
-  b24__buf_dispose(&origin);
-  if (auth->origin == NULL)
-    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
+  if (account == NULL)
+    account = auth->token != NULL ? auth->token : auth->address.code;
+  auth->account = account_of(account != NULL ? account : "");
+  write_origin(auth);
   return B24_OK;
 }
 
 void b24__auth_dispose(b24_auth *auth) {
-  if (auth->token != NULL) {
-    size_t length = strlen(auth->token); /* the wiped token has none */
-    b24__wipe(auth->token, length);
-    b24__free(auth->alloc, auth->token, length + 1);
-  }
-  b24__strfree(auth->alloc, auth->origin);
+  b24__secret_free(auth->alloc, auth->token);
   b24__address_dispose(&auth->address);
   b24__redact_dispose(&auth->secrets);
-  auth->token = auth->origin = NULL;
+  auth->token = NULL;
 }
 
 /* {"auth":"TOKEN", and the rest of the object. */
@@ -125,6 +153,7 @@ b24_kind b24__auth_sign(b24_signed *out, const b24_auth *auth,
   b24__buf_clear(&out->url);
   b24__buf_clear(&out->body);
   b24__buf_clear(&out->header);
+  out->serial = auth->serial;
   kind = b24__address_write(&out->url, &auth->address, version, method,
                             strlen(method));
   if (kind == B24_OK && auth->token != NULL) {

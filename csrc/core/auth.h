@@ -14,8 +14,10 @@ typedef struct b24_auth {
   const b24_alloc *alloc; /* borrowed */
   b24_address address;
   b24_redact secrets;
-  char *token; /* access token of an application, NULL with a webhook */
-  char *origin;
+  char *token; /* access token of an application, NULL with a webhook and
+                  before there is one */
+  unsigned serial; /* how many tokens there have been */
+  char origin[B24_ORIGIN_MAX]; /* "https://host[:port]" */
   uint64_t account; /* tells webhooks and applications apart; no secret */
 } b24_auth;
 
@@ -24,7 +26,12 @@ typedef struct b24_signed {
   b24_buf url;
   b24_buf body;   /* used when the token goes into the body, else empty */
   b24_buf header; /* "Authorization: Bearer ...", else empty */
+  unsigned serial; /* of the token in it */
 } b24_signed;
+
+/* Empty buffers that are wiped. */
+void b24__signed_init(b24_signed *out, const b24_alloc *alloc);
+void b24__signed_dispose(b24_signed *out);
 
 /* Take the credentials from the options. Fails with B24_CONFIG (says which
  * option and what to do) or B24_NOMEM; dispose it in either case. */
@@ -33,6 +40,14 @@ b24_kind b24__auth_init(b24_auth *auth, const b24_alloc *alloc,
 
 /* Wipe and free. */
 void b24__auth_dispose(b24_auth *auth);
+
+/* Take a new access token; B24_CONFIG or B24_NOMEM, and the old one stays. */
+b24_kind b24__auth_set_token(b24_auth *auth, const char *token,
+                             b24_error *err);
+
+/* See b24__address_move; the origin follows. */
+b24_kind b24__auth_move(b24_auth *auth, const char *to, int insecure,
+                        b24_error *err);
 
 /* Write address and credentials for one attempt at `call`. An application's
  * token goes into the body's field `auth`; a body that is an array has no

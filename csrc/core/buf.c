@@ -12,13 +12,37 @@ void b24__buf_init(b24_buf *buf, const b24_alloc *alloc, size_t cap) {
   buf->cap = cap;
 }
 
+void b24__buf_init_secret(b24_buf *buf, const b24_alloc *alloc, size_t cap) {
+  b24__buf_init(buf, alloc, cap);
+  buf->secret = 1;
+}
+
+static void give_back(b24_buf *buf) {
+  if (buf->secret && buf->data != NULL) b24__wipe(buf->data, buf->capacity);
+  b24__free(buf->alloc, buf->data, buf->capacity);
+}
+
+/* Realloc may leave the old bytes where they were: a secret is moved by
+ * hand. */
+static char *grow(b24_buf *buf, size_t wanted) {
+  char *grown;
+  if (!buf->secret)
+    return b24__realloc(buf->alloc, buf->data, buf->capacity, wanted);
+  grown = b24__realloc(buf->alloc, NULL, 0, wanted);
+  if (grown == NULL) return NULL;
+  if (buf->size > 0) memcpy(grown, buf->data, buf->size);
+  give_back(buf);
+  return grown;
+}
+
 b24_kind b24__buf_append(b24_buf *buf, const void *bytes, size_t size) {
   if (size > buf->cap || buf->size > buf->cap - size) return B24_PROTOCOL;
   if (buf->size + size + 1 > buf->capacity) {
     size_t wanted = buf->capacity == 0 ? 256 : buf->capacity;
     char *grown;
     while (wanted < buf->size + size + 1) wanted += wanted / 2 + 1;
-    grown = b24__realloc(buf->alloc, buf->data, buf->capacity, wanted);
+    if (wanted - 1 > buf->cap) wanted = buf->cap + 1;
+    grown = grow(buf, wanted);
     if (grown == NULL) return B24_NOMEM;
     buf->data = grown;
     buf->capacity = wanted;
@@ -43,7 +67,7 @@ const char *b24__buf_str(const b24_buf *buf) {
 }
 
 void b24__buf_dispose(b24_buf *buf) {
-  b24__free(buf->alloc, buf->data, buf->capacity);
+  give_back(buf);
   buf->data = NULL;
   buf->size = 0;
   buf->capacity = 0;

@@ -10,10 +10,14 @@ typedef struct b24_buf {
   size_t size;
   size_t capacity;
   size_t cap; /* most bytes it may hold */
+  int secret; /* 1: memory is wiped before it is given back */
 } b24_buf;
 
 /* An empty buffer in the caller's storage; allocates nothing. */
 void b24__buf_init(b24_buf *buf, const b24_alloc *alloc, size_t cap);
+
+/* The same for a secret: no copy of the content stays in freed memory. */
+void b24__buf_init_secret(b24_buf *buf, const b24_alloc *alloc, size_t cap);
 
 /* Append bytes. B24_OK, B24_NOMEM, or B24_PROTOCOL when it would pass the
  * cap; a failed append changes nothing. */

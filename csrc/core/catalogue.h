@@ -79,25 +79,25 @@ typedef struct b24_method {
 
 /* Look a method up. `version` 0 lets the catalogue decide: 2 where a method
  * exists in both. Returns 1, or 0 when it is not known. */
-B24_API int b24_catalogue_find(b24_method *out, const char *name,
-                               size_t length, int version);
+int b24_catalogue_find(b24_method *out, const char *name, size_t length,
+                       int version);
 
 /* How many entries there are; a name in two versions counts twice. */
-B24_API size_t b24_catalogue_count(void);
+size_t b24_catalogue_count(void);
 
 /* Entry `index`, sorted by name without case, then version. Returns 0 past
  * the end. */
-B24_API int b24_catalogue_at(b24_method *out, size_t index);
+int b24_catalogue_at(b24_method *out, size_t index);
 
 /* Is there a method below `path`, as crm.deal.list is below crm and
  * crm.deal? A method of that very name does not count. */
-B24_API int b24_catalogue_has_prefix(const char *path, size_t length);
+int b24_catalogue_has_prefix(const char *path, size_t length);
 
 /* The names nearest to a misspelt one, best first: wrong letters and wrong,
  * missing or surplus words. Writes at most `max` (up to 16) and returns how
  * many; 0 when nothing is near. */
-B24_API size_t b24_catalogue_closest(const char **out, size_t max,
-                                     const char *name, size_t length);
+size_t b24_catalogue_closest(const char **out, size_t max, const char *name,
+                             size_t length);
 
 #ifdef __cplusplus
 }

@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define DEFAULT_MAX_ANSWER ((size_t)64 * 1024 * 1024)
 
@@ -27,6 +28,10 @@ void b24_options_init(b24_options *options) {
   options->connect_timeout_ms = 10000;
   options->wait_max_ms = 660000;
   options->max_answer_bytes = DEFAULT_MAX_ANSWER;
+}
+
+int b24__client_is_foreign(const b24_client *client) {
+  return client->process != (int64_t)getpid();
 }
 
 int64_t b24__client_now(const b24_client *client) {
@@ -75,7 +80,7 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
   b24_kind kind;
   *out = NULL;
   if (c == NULL) {
-    if (transport.self != NULL) transport.close(transport.self);
+    if (transport.self != NULL) transport.close(transport.self, 0);
     return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
   }
   c->alloc = *alloc;
@@ -83,10 +88,13 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
   c->options = *options;
   c->transport = transport;
   c->deadline_ms = INT64_MAX;
+  c->loop_at_ms = c->timer_at_ms = -1;
+  c->process = (int64_t)getpid();
   kind = check_options(options, err);
   if (kind == B24_OK)
     kind = b24__auth_init(&c->auth, &c->alloc, options, err);
-  if (c->options.limiter != NULL)
+  c->own_limiter = c->options.limiter != NULL;
+  if (c->own_limiter)
     (void)b24_limiter_ref(c->options.limiter);
   else if (kind == B24_OK && options->rate > 0)
     kind = b24_limiter_shared(&c->options.limiter, c->auth.origin,
@@ -99,6 +107,7 @@ b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
                         (uint64_t)(uintptr_t)c;
   if (c->random == 0) c->random = 1;
   c->options.webhook = c->options.domain = c->options.access_token = NULL;
+  c->options.account = NULL;
   c->options.user_agent = c->options.ca_file = c->options.proxy = NULL;
   c->options.alloc = NULL; /* they live in `alloc` and `clock` */
   c->options.clock = NULL;
@@ -157,7 +166,11 @@ void b24_client_free(b24_client *client) {
     r->previous = r->next = NULL;
   }
   if (client->transport.self != NULL)
-    client->transport.close(client->transport.self);
+    client->transport.close(client->transport.self,
+                            b24__client_is_foreign(client));
+  if (client->attached && client->timer_at_ms != -1 &&
+      !b24__client_is_foreign(client))
+    client->loop.timer(client->loop.ud, -1);
   b24__auth_dispose(&client->auth);
   b24_limiter_free(client->options.limiter);
   alloc = client->alloc;
@@ -166,6 +179,49 @@ void b24_client_free(b24_client *client) {
 
 const char *b24_client_origin(const b24_client *client) {
   return client->auth.origin;
+}
+
+/* Every queued request may be due now. */
+b24_kind b24_client_set_token(b24_client *client, const char *token,
+                              b24_error *err) {
+  b24_kind kind = b24__auth_set_token(&client->auth, token, err);
+  if (kind == B24_OK) client->held = 0;
+  return kind;
+}
+
+void b24_client_release(b24_client *client) { client->held = 0; }
+
+b24_kind b24_client_hide(b24_client *client, const char *secret, size_t size,
+                         int passing, b24_error *err) {
+  b24_redact *set = &client->auth.secrets;
+  b24_kind kind = passing ? b24__redact_add_passing(set, secret, size)
+                          : b24__redact_add(set, secret, size);
+  if (kind == B24_OK) return B24_OK;
+  return b24__fail(err, kind, B24_SENT_NO, "not enough memory");
+}
+
+/* Requests are counted by portal, and by its name: the new one has a budget
+ * of its own. What is out still belongs to the old one. */
+static void follow_limiter(b24_client *c) {
+  b24_limiter *l;
+  if (c->own_limiter || !(c->options.rate > 0)) return;
+  if (b24_limiter_shared(&l, c->auth.origin, c->options.rate,
+                         c->options.burst, NULL) != B24_OK)
+    return;
+  b24_limiter_free(c->options.limiter);
+  c->options.limiter = l;
+}
+
+b24_kind b24_client_move(b24_client *client, const char *endpoint,
+                         b24_error *err) {
+  char before[B24_ORIGIN_MAX];
+  b24_kind kind;
+  memcpy(before, client->auth.origin, sizeof before);
+  kind = b24__auth_move(&client->auth, endpoint, client->options.insecure,
+                        err);
+  if (kind == B24_OK && strcmp(before, client->auth.origin) != 0)
+    follow_limiter(client);
+  return kind;
 }
 
 size_t b24_client_pending(const b24_client *client) {
@@ -260,6 +316,7 @@ static int64_t start_due(b24_client *c, int64_t now, int64_t until) {
     int64_t at = r->not_before_ms;
     if (r->state != B24_QUEUED) continue;
     left--;
+    if (c->held && r->url == NULL) continue;
     if (at <= now) at = try_start(c, r, now, &bucket_ms);
     if (r->state == B24_QUEUED && at > now && at < wake) wake = at;
   }
@@ -282,12 +339,19 @@ static b24_request *deliver(b24_client *c) {
   return NULL;
 }
 
+static b24_kind refuse_foreign(b24_error *err) {
+  return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                   "this portal was opened before fork: its connections "
+                   "belong to the parent, connect again in the child");
+}
+
 b24_kind b24_client_step(b24_request **out, b24_client *client,
                          int64_t timeout_ms, b24_error *err) {
   int64_t now = b24__client_now(client);
   int64_t until = timeout_ms > 0 ? b24__later(now, timeout_ms) : now;
   int waited = 0;
   *out = NULL;
+  if (b24__client_is_foreign(client)) return refuse_foreign(err);
   for (;;) {
     int64_t wake = start_due(client, now, until);
     b24_kind kind;
@@ -301,3 +365,68 @@ b24_kind b24_client_step(b24_request **out, b24_client *client,
     now = b24__client_now(client);
   }
 }
+
+/* ---- a host's loop ----------------------------------------------------- */
+
+#define TIMER_UNKNOWN (-2)
+
+b24_kind b24_loop_attach(b24_client *client, const b24_loop *loop,
+                         b24_error *err) {
+  b24_kind kind;
+  if (client->transport.attach == NULL)
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "this transport cannot be driven by a host");
+  /* a new host would not be told of what the transport watches already */
+  if (client->count[B24_RUNNING] > 0 && loop != NULL)
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "calls are on their way: attach the loop before them");
+  if (client->attached && client->timer_at_ms != -1)
+    client->loop.timer(client->loop.ud, -1);
+  client->timer_at_ms = client->loop_at_ms = -1;
+  kind = client->transport.attach(client->transport.self, NULL, err);
+  client->attached = 0;
+  if (kind != B24_OK || loop == NULL) return kind;
+  client->loop = *loop;
+  kind = client->transport.attach(client->transport.self, &client->loop, err);
+  client->attached = kind == B24_OK;
+  return kind;
+}
+
+/* The host's timer is set to the earlier of two moments. */
+static void set_timer(b24_client *c, int64_t now, int64_t wake) {
+  int64_t at = wake == INT64_MAX ? -1 : wake;
+  if (c->loop_at_ms >= 0 && (at < 0 || c->loop_at_ms < at))
+    at = c->loop_at_ms;
+  if (at == c->timer_at_ms) return;
+  c->timer_at_ms = at;
+  c->loop.timer(c->loop.ud, at < 0 ? -1 : at > now ? at - now : 0);
+}
+
+b24_kind b24_loop_act(b24_client *client, int fd, int what,
+                      b24_error *err) {
+  int64_t now;
+  int64_t wake;
+  size_t running;
+  if (b24__client_is_foreign(client)) return refuse_foreign(err);
+  if (!client->attached)
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "no loop is attached: b24_loop_attach");
+  /* it may have fired: what it is set to now is told in any case */
+  if (fd < 0) client->timer_at_ms = TIMER_UNKNOWN;
+  do {
+    int64_t timer_ms = INT64_MIN;
+    b24_kind kind = client->transport.act(client->transport.self, fd, what,
+                                          &timer_ms, err);
+    if (kind != B24_OK) return kind;
+    now = b24__client_now(client);
+    if (timer_ms != INT64_MIN)
+      client->loop_at_ms = timer_ms < 0 ? -1 : b24__later(now, timer_ms);
+    running = client->count[B24_RUNNING];
+    wake = start_due(client, now, INT64_MAX);
+    fd = -1; /* what has just begun is to be driven as well */
+  } while (client->count[B24_RUNNING] > running);
+  set_timer(client, now, wake);
+  return B24_OK;
+}
+
+b24_request *b24_loop_next(b24_client *client) { return deliver(client); }

@@ -26,11 +26,14 @@ struct b24_request {
   char *idempotency_header;
   char *url; /* a download's link */
   b24_charge charge; /* whose working time it uses */
-  int admitted; /* counted by the limiter, not yet told how it ended */
+  b24_limiter *admitted; /* counted the attempt and is not yet told how it
+                            ended; a reference */
   int version;
   int harmless;
   int attempts;
   int maybe_ran;
+  int renewals; /* attempts that the token had expired for */
+  int hops;     /* redirects followed */
   int64_t not_before_ms; /* monotonic */
   int64_t deadline_ms;   /* monotonic, -1 = none */
   int64_t began_ms;      /* of the running or last attempt */
@@ -48,6 +51,14 @@ struct b24_client {
   b24_request *first, *last;
   size_t count[B24_STATES]; /* requests in each state */
   int64_t deadline_ms; /* no queued request has an earlier one */
+  int held; /* the token expired: what needs one waits for the next */
+  int attached;        /* a host drives it */
+  b24_loop loop;
+  int64_t loop_at_ms;  /* when the transport wants to be called, -1 = not */
+  int64_t timer_at_ms; /* what the host's timer is set to, -1 = none,
+                          -2 = it is to be told */
+  int64_t process;     /* who made it: a forked child must not use it */
+  int own_limiter; /* the caller's; else the portal's, which may move */
   uint64_t random; /* state of the jitter's generator */
 };
 
@@ -55,6 +66,9 @@ struct b24_client {
  * the client, and also when this fails. */
 b24_kind b24__client_new_over(b24_client **out, const b24_options *options,
                               b24_transport transport, b24_error *err);
+
+/* Is this another process than the one that made it? */
+int b24__client_is_foreign(const b24_client *client);
 
 /* The clock. */
 int64_t b24__client_now(const b24_client *client);

@@ -1,35 +1,18 @@
 /*
- * limiter.h - the budget of one portal as seen from this address: requests a
- * second, and working time for each method. REST 2 and REST 3.0 share it, and
- * so may clients: make one limiter, give each client a reference.
+ * limiter.h - what a client asks of the budget of its portal: requests a
+ * second, and working time for each method. Making one is in bitrix24.h.
  *
  * Threads: every function takes the limiter's lock for a moment and may be
- * called from any thread; none of them waits, calls back or reads a clock.
- * Times are milliseconds of a monotonic clock common to all callers. Methods
- * that are counted for different applications or webhooks are told apart by
- * the name alone: put the account in front of it when they share a limiter.
+ * called from any thread; none of them calls back, reads a clock, or waits
+ * for more than that lock. Times are milliseconds of a monotonic clock common
+ * to all callers, other processes included. Methods that are counted for
+ * different applications or webhooks are told apart by the name alone: put
+ * the account in front of it when they share a limiter.
  */
 #ifndef B24_CORE_LIMITER_H
 #define B24_CORE_LIMITER_H
 
 #include "ledger.h"
-
-/* Rate and burst of a tariff by its name, "standard" or "enterprise"; 0 when
- * there is none of that name (limits). */
-int b24_limiter_tariff(double *rate, double *burst, const char *name);
-
-/* Make a limiter with one reference, yours to free. `rate` requests a second
- * after `burst` at once; rate 0 switches the bucket off, the working time is
- * kept nevertheless. `alloc` is copied (NULL = the C library's). Fails with
- * B24_CONFIG (a number that cannot be) or B24_NOMEM, and `*out` = NULL. */
-b24_kind b24_limiter_new(b24_limiter **out, const b24_alloc *alloc,
-                         double rate, double burst, b24_error *err);
-
-/* One more reference to the same limiter, to be freed as well. */
-b24_limiter *b24_limiter_ref(b24_limiter *limiter);
-
-/* Give a reference back; the last one frees. NULL is fine. */
-void b24_limiter_free(b24_limiter *limiter);
 
 /* ---- requests ---------------------------------------------------------- */
 

@@ -307,12 +307,13 @@ static b24_kind judge(b24_page_step *out, const b24_page *page,
 
 /* A page that was seen before. Some portals answer their last page to a
  * position behind the end, which is how a probe ends; nothing of the kind
- * exists where pages go by id or cursor, unless the page is short. */
+ * exists where pages go by id or cursor or in REST 3.0, unless the page is
+ * short. */
 static b24_kind judge_repeat(b24_page_step *out, const b24_page *page,
                              const b24_page_facts *facts, b24_error *err) {
   b24_page_style style = page->options.style;
   if (page->probing && (facts->count < full_size(page) ||
-                        (style != B24_PAGE_LAST_ID &&
+                        (style != B24_PAGE_LAST_ID && !page->options.exact &&
                          style != B24_PAGE_CURSOR))) {
     out->verdict = B24_PAGE_END;
     return B24_OK;

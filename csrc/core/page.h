@@ -21,6 +21,8 @@ typedef struct b24_page_options {
   int overlap;         /* pages may share records (im.recent.list) */
   int next_documented; /* `next` is documented: its absence means something */
   int end_mark;        /* B24_PAGE_CURSOR: no cursor in the answer = end */
+  int exact;           /* behind the end there is an empty page, never the
+                          last one again */
   int unordered;       /* B24_PAGE_LAST_ID: ids need not go one way */
   const b24_alloc *alloc; /* NULL = the C library's; outlives the cursor */
 } b24_page_options;

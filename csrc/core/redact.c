@@ -17,11 +17,6 @@
  * anew for each character would make "%25" ambiguous. */
 typedef enum spelling { PLAIN, PERCENT, JSON, SPELLINGS } spelling;
 
-void b24__wipe(void *memory, size_t size) {
-  volatile unsigned char *byte = memory;
-  while (size-- > 0) *byte++ = 0;
-}
-
 /* ---- the set ----------------------------------------------------------- */
 
 void b24__redact_init(b24_redact *set, const b24_alloc *alloc) {
@@ -41,8 +36,13 @@ static int worth_hiding(const b24_redact *set, const char *text,
   return 1;
 }
 
-b24_kind b24__redact_add(b24_redact *set, const char *text, size_t size) {
+static int is_break(char c) { return c == '\r' || c == '\n'; }
+
+static b24_kind add(b24_redact *set, const char *text, size_t size,
+                    int passing) {
   char *copy;
+  while (size > 0 && is_break(text[size - 1])) size--;
+  for (; size > 0 && is_break(*text); size--) text++;
   if (!worth_hiding(set, text, size)) return B24_OK;
   if (set->count == set->capacity) {
     size_t wanted = set->capacity == 0 ? 4 : set->capacity * 2;
@@ -57,15 +57,41 @@ b24_kind b24__redact_add(b24_redact *set, const char *text, size_t size) {
   if (copy == NULL) return B24_NOMEM;
   set->secrets[set->count].text = copy;
   set->secrets[set->count].size = size;
+  set->secrets[set->count].passing = passing;
   set->count++;
   return B24_OK;
 }
 
-void b24__redact_dispose(b24_redact *set) {
+b24_kind b24__redact_add(b24_redact *set, const char *text, size_t size) {
+  return add(set, text, size, 0);
+}
+
+static void forget(const b24_redact *set, b24_secret *secret) {
+  b24__wipe(secret->text, secret->size);
+  b24__free(set->alloc, secret->text, secret->size + 1);
+}
+
+b24_kind b24__redact_add_passing(b24_redact *set, const char *text,
+                                 size_t size) {
+  size_t oldest = SIZE_MAX;
+  size_t passing = 0;
+  b24_kind kind = add(set, text, size, 1);
+  if (kind != B24_OK) return kind;
   for (size_t i = 0; i < set->count; i++) {
-    b24__wipe(set->secrets[i].text, set->secrets[i].size);
-    b24__free(set->alloc, set->secrets[i].text, set->secrets[i].size + 1);
+    if (!set->secrets[i].passing) continue;
+    passing++;
+    if (oldest == SIZE_MAX) oldest = i;
   }
+  if (passing <= B24_PASSING_MAX) return B24_OK;
+  forget(set, &set->secrets[oldest]);
+  set->count--;
+  memmove(&set->secrets[oldest], &set->secrets[oldest + 1],
+          (set->count - oldest) * sizeof *set->secrets);
+  return B24_OK;
+}
+
+void b24__redact_dispose(b24_redact *set) {
+  for (size_t i = 0; i < set->count; i++) forget(set, &set->secrets[i]);
   b24__free(set->alloc, set->secrets, set->capacity * sizeof *set->secrets);
   set->secrets = NULL;
   set->count = set->capacity = 0;
@@ -103,7 +129,16 @@ static size_t json_size(const char *text, size_t left, char c) {
   if (left >= 2 && text[1] == c && strchr("\"\\/", c) != NULL) return 2;
   if (left >= 6 && memcmp(text, "\\u00", 4) == 0 && hex_is(text + 4, c))
     return 6;
+  if (left >= 7 && memcmp(text, "\\\\u00", 5) == 0 && hex_is(text + 5, c))
+    return 7; /* JSON in JSON */
   return 0;
+}
+
+/* Of a line break, also of one that JSON shows as \\n. */
+static size_t break_size(const char *text, size_t left) {
+  if (is_break(text[0])) return 1;
+  if (left < 2 || text[0] != '\\') return 0;
+  return text[1] == 'r' || text[1] == 'n' ? 2 : 0;
 }
 
 /* Length of the secret's occurrence at the start of the text, 0 = none. A
@@ -114,6 +149,12 @@ static size_t occurrence(const char *text, size_t left,
   for (size_t i = 0; i < secret->size; i++) {
     char c = secret->text[i];
     size_t step;
+    /* mail and terminals break long lines anywhere */
+    while (i > 0 && at < left && text[at] != c) {
+      size_t size = break_size(text + at, left - at);
+      if (size == 0) break;
+      at += size;
+    }
     if (at == left) return i >= PREFIX_MIN ? at : 0;
     if (how == PERCENT)
       step = percent_size(text + at, left - at, c);
@@ -121,6 +162,8 @@ static size_t occurrence(const char *text, size_t left,
       step = json_size(text + at, left - at, c);
     else
       step = text[at] == c ? 1 : 0;
+    /* and may have put the secret's own elsewhere */
+    if (step == 0 && is_break(c)) continue;
     if (step == 0) {
       /* an escape that was cut in the middle at the end of the text */
       int cut = (text[at] == '%' && how == PERCENT && left - at < 5) ||
@@ -160,7 +203,7 @@ static int is_word(char c) {
 
 /* What a token, a code or a form value is made of. */
 static int is_value(char c) {
-  return is_word(c) || (c != '\0' && strchr("-.~+/=%*:$!@", c) != NULL);
+  return is_word(c) || (c != '\0' && strchr("-.~+/=%*:$!@|", c) != NULL);
 }
 
 static int same(const char *text, const char *lower, size_t size) {

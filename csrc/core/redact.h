@@ -11,6 +11,7 @@
 typedef struct b24_secret {
   char *text;
   size_t size;
+  int passing;
 } b24_secret;
 
 /* A set of secrets, in the caller's storage; the fields are private. */
@@ -21,15 +22,19 @@ typedef struct b24_redact {
   size_t capacity;
 } b24_redact;
 
-/* Overwrite memory with zeroes; a compiler may not leave this out. */
-void b24__wipe(void *memory, size_t size);
-
 /* An empty set; allocates nothing. */
 void b24__redact_init(b24_redact *set, const b24_alloc *alloc);
 
 /* Add a secret, which is copied; earlier ones stay. One that is empty, known
  * already or nothing but asterisks is left out. B24_OK or B24_NOMEM. */
 b24_kind b24__redact_add(b24_redact *set, const char *text, size_t size);
+
+/* Add one that is in use for a while, such as a token: the oldest of more
+ * than B24_PASSING_MAX are wiped and forgotten, so that a program that runs
+ * for months does not search for all it ever had. */
+#define B24_PASSING_MAX 32
+b24_kind b24__redact_add_passing(b24_redact *set, const char *text,
+                                 size_t size);
 
 /* Append `text` with *** in place of every secret, be it written plainly,
  * percent-encoded (once or twice) or as JSON escapes it, and of credentials

@@ -8,8 +8,7 @@
  * tariff: the platform counts requests by portal and source address, whoever
  * sends them. A reference, yours to give back with b24_limiter_free; the
  * last one ends it. Any thread. Fails as b24_limiter_new does. */
-B24_API b24_kind b24_limiter_shared(b24_limiter **out, const char *portal,
-                                    double rate, double burst,
-                                    b24_error *err);
+b24_kind b24_limiter_shared(b24_limiter **out, const char *portal,
+                            double rate, double burst, b24_error *err);
 
 #endif

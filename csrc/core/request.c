@@ -14,7 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIGNED_CAP ((size_t)1024 * 1024 * 1024)
+#define HOPS_MAX 3     /* of a moved portal */
+#define RENEWALS_MAX 2 /* of the token, for one call */
 
 /* ---- the client's list ------------------------------------------------- */
 
@@ -56,7 +57,7 @@ int64_t b24__request_admit(b24_request *r, int64_t now_ms,
   if (wait > 0) return wait;
   *bucket_ms = b24_limiter_admit(l, now_ms);
   if (*bucket_ms > 0) return *bucket_ms;
-  r->admitted = 1;
+  r->admitted = b24_limiter_ref(l);
   b24__charge_begin(&r->charge, l, now_ms);
   return 0;
 }
@@ -64,21 +65,23 @@ int64_t b24__request_admit(b24_request *r, int64_t now_ms,
 /* Tell the limiter how the admitted attempt ended; the wait when the portal
  * refused it. */
 static int64_t tell_limiter(b24_request *r, const char *code) {
-  b24_limiter *l = limiter_of(r);
+  b24_limiter *l = r->admitted;
   b24_client *c = r->client;
+  int64_t wait = 0;
   int64_t now;
-  if (l == NULL || !r->admitted) return 0;
-  r->admitted = 0;
+  if (l == NULL) return 0;
+  r->admitted = NULL;
   now = b24__client_now(c);
   b24__charge_end(&r->charge, l);
   if (code != NULL && strcmp(code, "QUERY_LIMIT_EXCEEDED") == 0)
-    return b24_limiter_refused(l, now, b24__client_random(c));
-  if (r->exchange.outcome == B24_OUTCOME_NOT_CONNECTED ||
-      r->exchange.outcome == B24_OUTCOME_NOT_TRUSTED)
+    wait = b24_limiter_refused(l, now, b24__client_random(c));
+  else if (r->exchange.outcome == B24_OUTCOME_NOT_CONNECTED ||
+           r->exchange.outcome == B24_OUTCOME_NOT_TRUSTED)
     b24_limiter_unsent(l, now);
   else
     b24_limiter_answered(l, now);
-  return 0;
+  b24_limiter_free(l);
+  return wait;
 }
 
 /* Take the attempt back from the transport, if it is there; its admission
@@ -87,7 +90,9 @@ static void stop_attempt(b24_request *r) {
   b24_client *c = r->client;
   if (r->state == B24_RUNNING) {
     if (!r->exchange.done) r->exchange.outcome = B24_OUTCOME_LOST;
-    c->transport.cancel(c->transport.self, &r->exchange);
+    /* in a forked child the connection is the parent's */
+    if (!b24__client_is_foreign(c))
+      c->transport.cancel(c->transport.self, &r->exchange);
   } else if (r->state == B24_QUEUED) {
     r->exchange.outcome = B24_OUTCOME_NOT_CONNECTED; /* of this attempt */
   }
@@ -158,6 +163,9 @@ static b24_kind check_call(const b24_client *client, const b24_call *call,
     return b24__fail(err, B24_CONFIG, B24_SENT_NO,
                      "an idempotency key is 1 to 255 printable ASCII "
                      "characters");
+  if (client->auth.token == NULL && client->auth.address.code == NULL)
+    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                     "there is no access token yet: b24_client_set_token");
   if (call->body == NULL || call->body_size < 2 ||
       (call->body[0] != '{' && call->body[0] != '['))
     return b24__fail(err, B24_CONFIG, B24_SENT_NO,
@@ -176,11 +184,11 @@ b24_kind b24_client_submit(b24_request **out, b24_client *client,
   if (r == NULL)
     return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
   r->alloc = client->alloc;
-  b24__buf_init(&r->credentials.url, &r->alloc, SIGNED_CAP);
-  b24__buf_init(&r->credentials.body, &r->alloc, SIGNED_CAP);
-  b24__buf_init(&r->credentials.header, &r->alloc, SIGNED_CAP);
+  b24__signed_init(&r->credentials, &r->alloc);
   b24__buf_init(&r->exchange.answer, &r->alloc,
                 client->options.max_answer_bytes);
+  /* what the authorization server answers is tokens */
+  r->exchange.answer.secret = call->url != NULL && call->sink == NULL;
   r->state = B24_SETTLED;
   if (!copy_call(r, call) ||
       b24__charge_init(&r->charge, &r->alloc, client->auth.account,
@@ -211,14 +219,13 @@ void b24_request_free(b24_request *r) {
     unlink_from(r->client, r);
   }
   alloc = r->alloc;
+  b24__wipe(r->exchange.location, sizeof r->exchange.location);
   b24__strfree(&alloc, r->method);
   if (r->body != NULL) b24__free(&alloc, r->body, r->body_size + 1);
   b24__strfree(&alloc, r->idempotency_header);
-  b24__strfree(&alloc, r->url);
+  b24__secret_free(&alloc, r->url);
   b24__charge_dispose(&r->charge);
-  b24__buf_dispose(&r->credentials.url);
-  b24__buf_dispose(&r->credentials.body);
-  b24__buf_dispose(&r->credentials.header);
+  b24__signed_dispose(&r->credentials);
   b24__buf_dispose(&r->exchange.answer);
   b24__free(&alloc, r, sizeof *r);
 }
@@ -234,6 +241,11 @@ static void fill_exchange(b24_request *r, int64_t now) {
   x->timeout_ms = c->options.timeout_ms > 0 ? c->options.timeout_ms : 0;
   if (r->deadline_ms >= 0 && (x->timeout_ms == 0 || left < x->timeout_ms))
     x->timeout_ms = left;
+  if (r->url != NULL && x->sink == NULL) {
+    x->url = r->url;
+    x->headers[count++] = "Accept: application/json";
+    return;
+  }
   if (r->url != NULL) {
     /* signed links want the headers of a browser's GET
      * (settings/how-to-call-rest-api/general-principles) */
@@ -356,6 +368,49 @@ static void settle_limits(b24_request *r, const b24_facts *facts,
                          facts->operating_reset_at_ms);
 }
 
+/* Is the answer a redirect? Then the call did not run, and goes to where the
+ * portal is now with method and body kept: at most HOPS_MAX times, https only
+ * (settings/how-to-call-rest-api/change-domen). */
+static int was_redirected(const b24_request *r, const b24_facts *facts) {
+  long status = r->exchange.status;
+  return r->client != NULL && r->url == NULL && !facts->decoded &&
+         r->exchange.outcome == B24_OUTCOME_ANSWER &&
+         (status == 301 || status == 302 || status == 307 || status == 308) &&
+         r->exchange.location[0] != '\0';
+}
+
+static void follow(b24_request *r, int64_t now, b24_verdict *out) {
+  b24_error err;
+  memset(out, 0, sizeof *out);
+  out->sent = r->maybe_ran ? B24_SENT_UNKNOWN : B24_SENT_NO;
+  if (++r->hops > HOPS_MAX) {
+    (void)b24__fail(&err, B24_PROTOCOL, out->sent,
+                    "the portal redirects without end");
+  } else if (b24_client_move(r->client, r->exchange.location, &err) ==
+             B24_OK) {
+    out->action = B24_RETRY;
+    (void)snprintf(out->reason, sizeof out->reason, "the portal moved");
+    enter_queue(r, now);
+    return;
+  }
+  out->action = B24_FAIL;
+  out->kind = err.kind == B24_NOMEM ? B24_NOMEM : B24_PROTOCOL;
+  (void)snprintf(out->reason, sizeof out->reason, "%.150s", err.message);
+  b24__request_enter(r, B24_SETTLED);
+}
+
+/* The token expired: the call waits for the next one, unless there is a next
+ * one already. */
+static void await_token(b24_request *r, b24_client *c, int64_t now,
+                        b24_verdict *out) {
+  r->renewals++;
+  if (r->credentials.serial != c->auth.serial)
+    out->action = B24_RETRY;
+  else
+    c->held = 1;
+  enter_queue(r, now);
+}
+
 void b24_request_settle(b24_request *r, const b24_facts *facts,
                         b24_verdict *out) {
   b24_attempt a = {0};
@@ -371,8 +426,10 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
   a.retry_after_ms = r->exchange.retry_after_ms;
   a.decoded = facts->decoded;
   a.code = facts->code;
-  a.attempts = r->attempts;
-  a.harmless = r->harmless;
+  /* what was no failure of the call does not count against its retries */
+  a.attempts = r->attempts - r->renewals - r->hops;
+  a.harmless = r->harmless || r->idempotency_header != NULL;
+  a.keyed = !r->harmless && r->idempotency_header != NULL;
   a.maybe_ran = r->maybe_ran;
   a.left_ms = r->deadline_ms >= 0 ? r->deadline_ms - now : -1;
   if (r->deadline_ms >= 0 && a.left_ms < 0) a.left_ms = 0;
@@ -380,14 +437,22 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
     a.retries = r->state == B24_SETTLED ? 0 : c->options.retries;
     a.wait_max_ms = c->options.wait_max_ms;
     a.random = b24__client_random(c);
+    a.may_refresh = c->options.renewable && r->url == NULL &&
+                    r->state != B24_SETTLED && r->renewals < RENEWALS_MAX;
     settle_limits(r, facts, &a);
+  }
+  if (r->state != B24_SETTLED && was_redirected(r, facts)) {
+    follow(r, now, out);
+    return;
   }
   b24__retry_decide(out, &a);
   /* an answer that cannot be read tells that it arrived, so it may have run */
   if (out->sent != B24_SENT_NO) r->maybe_ran = 1;
   if (out->action == B24_RETRY && c != NULL) {
     enter_queue(r, b24__later(now, out->wait_ms));
-  } else if (out->action != B24_REFRESH) {
+  } else if (out->action == B24_REFRESH && c != NULL) {
+    await_token(r, c, now, out);
+  } else {
     if (c != NULL) b24__request_enter(r, B24_SETTLED);
     r->state = B24_SETTLED;
   }

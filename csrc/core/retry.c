@@ -131,7 +131,9 @@ static void decide_code(b24_verdict *out, const b24_attempt *a) {
       fail(out, B24_AUTH, refused, 0, "the credentials were refused");
       return;
     case CODE_SERVER:
-      if (a->harmless)
+      /* the portal remembers a key's success only (api-reference/rest-v3):
+       * what it answered as an error would run again */
+      if (a->harmless && !a->keyed)
         again(out, a, B24_APIERROR, B24_SENT_YES, wait,
               "the portal failed inside");
       else

@@ -17,6 +17,7 @@ typedef struct b24_attempt {
   int attempts;           /* how many were made, this one included */
   int retries;            /* how many may follow the first */
   int harmless;           /* repeating cannot change anything twice */
+  int keyed;              /* 1: harmless by its Idempotency-Key alone */
   int maybe_ran;          /* an earlier attempt may have run */
   int may_refresh;        /* an expired token can be renewed */
   int64_t wait_max_ms;    /* longest wait before one attempt */

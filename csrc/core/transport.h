@@ -41,10 +41,19 @@ typedef struct b24_transport {
   /* Drive every begun exchange; return as soon as one is done, at the latest
    * after timeout_ms. Finished ones have `done` set. */
   b24_kind (*wait)(void *self, int64_t timeout_ms, b24_error *err);
+  /* Be driven by a host: `loop` is borrowed until the next attach or close;
+   * NULL ends it. May be NULL where the transport cannot. */
+  b24_kind (*attach)(void *self, const b24_loop *loop, b24_error *err);
+  /* Drive what is ready, without waiting; fd -1: what time has brought.
+   * `*timer_ms`: in how many ms to come again with fd -1, -1 = no need; left
+   * as it is while nothing else was asked for. */
+  b24_kind (*act)(void *self, int fd, int what, int64_t *timer_ms,
+                  b24_error *err);
   /* Drop `x`, done or not; it is never touched again. */
   void (*cancel)(void *self, b24_exchange *x);
-  /* Release everything; begun exchanges must have been cancelled. */
-  void (*close)(void *self);
+  /* Release everything; begun exchanges must have been cancelled. In a forked
+   * child the parent's connections stay as they are. */
+  void (*close)(void *self, int forked);
 } b24_transport;
 
 /* What the curl transport is told once. Strings are copied. */

@@ -4,7 +4,7 @@
  *
  * Invariants: callbacks append to a capped buffer (or a sink) and do nothing
  * else; an exchange has an easy handle exactly while it is begun and not
- * done; certificates are verified unless the owner said otherwise; only
+ * done; the multi handle, which costs two descriptors, is made for the first; certificates are verified unless the owner said otherwise; only
  * http(s) is spoken; signal handlers are never touched.
  *
  * libcurl sends a request again by itself when a kept-alive connection died
@@ -15,20 +15,22 @@
 #include "transport.h"
 
 #include "error.h"
+#include "pipe.h"
+#include "watch.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-#define IDLE_HANDLES 8
+#define SOCKETS_MAX 64 /* polled at a time, beside a host that watches them */
+#define SOCKETS_EACH 4 /* an attempt may have: addresses of both kinds, names */
+#define HEADERS_MAX_BYTES ((size_t)256 * 1024) /* of all headers together */
 
 typedef struct transport {
   const b24_alloc *alloc;
-  CURLM *multi;
-  CURL *idle[IDLE_HANDLES]; /* finished easy handles, for the next exchange */
-  int idle_count;
+  CURLM *multi; /* NULL until an exchange begins: many clients never do */
   char *user_agent;
   char *ca_file;
   char *proxy;
@@ -36,6 +38,10 @@ typedef struct transport {
   int insecure;
   int allow_http;
   int64_t connect_timeout_ms;
+  const b24_loop *loop; /* the host's, NULL = none; borrowed */
+  b24_watch sockets;    /* what it watches */
+  int64_t timer_ms;     /* what libcurl asked for last, -1 = nothing */
+  int timer_changed;    /* since `act` told it */
 } transport;
 
 /* What one begun exchange needs from libcurl. */
@@ -43,44 +49,11 @@ typedef struct attempt {
   CURL *easy;
   struct curl_slist *headers;
   size_t body_at; /* bytes of the body already handed to libcurl */
-  int refused;    /* B24_OUTCOME_TOO_LARGE, _SINK or _NOMEM from a callback */
+  size_t header_bytes;
+  int headers_refused;
+  int refused; /* B24_OUTCOME_TOO_LARGE, _SINK or _NOMEM from a callback */
   char detail[CURL_ERROR_SIZE]; /* libcurl's own words for a failure */
 } attempt;
-
-/* ---- SIGPIPE ----------------------------------------------------------- */
-
-/* Older TLS back ends write to sockets that the peer closed. A library must
- * not change the process's handlers, so SIGPIPE is blocked in this thread
- * while libcurl runs, and one that came meanwhile is taken away. */
-typedef struct pipe_guard {
-  sigset_t old;
-  int was_pending;
-} pipe_guard;
-
-static void guard_enter(pipe_guard *guard) {
-  sigset_t set;
-  sigset_t pending;
-  sigemptyset(&set);
-  sigaddset(&set, SIGPIPE);
-  sigpending(&pending);
-  guard->was_pending = sigismember(&pending, SIGPIPE) == 1;
-  (void)pthread_sigmask(SIG_BLOCK, &set, &guard->old);
-}
-
-static void guard_leave(const pipe_guard *guard) {
-  sigset_t pending;
-  if (!guard->was_pending) {
-    sigpending(&pending);
-    if (sigismember(&pending, SIGPIPE) == 1) {
-      sigset_t set;
-      int taken = 0;
-      sigemptyset(&set);
-      sigaddset(&set, SIGPIPE);
-      (void)sigwait(&set, &taken);
-    }
-  }
-  (void)pthread_sigmask(SIG_SETMASK, &guard->old, NULL);
-}
 
 /* ---- callbacks: bytes only --------------------------------------------- */
 
@@ -99,6 +72,22 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ud) {
   kind = b24__buf_append(&x->answer, bytes, length);
   if (kind == B24_OK) return length;
   a->refused = kind == B24_NOMEM ? B24_OUTCOME_NOMEM : B24_OUTCOME_TOO_LARGE;
+  return 0;
+}
+
+/* libcurl caps a line and, from 8.3 on, their sum; older ones read headers for
+ * ever. */
+static size_t on_header(char *bytes, size_t size, size_t count, void *ud) {
+  b24_exchange *x = ud;
+  attempt *a = x->private_data;
+  size_t length = size * count;
+  (void)bytes;
+  if (length <= HEADERS_MAX_BYTES - a->header_bytes) {
+    a->header_bytes += length;
+    return length;
+  }
+  a->headers_refused = 1;
+  a->refused = B24_OUTCOME_TOO_LARGE;
   return 0;
 }
 
@@ -123,6 +112,63 @@ static int on_rewind(void *ud, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
+/* ---- a host's loop ----------------------------------------------------- */
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ud,
+                     void *unused) {
+  transport *t = ud;
+  int watch = what == CURL_POLL_REMOVE
+                  ? 0
+                  : (what & CURL_POLL_IN ? B24_LOOP_IN : 0) |
+                        (what & CURL_POLL_OUT ? B24_LOOP_OUT : 0);
+  (void)easy;
+  (void)unused;
+  return b24__watch_note(&t->sockets, (int)fd, watch) == B24_OK ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long timeout_ms, void *ud) {
+  transport *t = ud;
+  (void)multi;
+  t->timer_ms = timeout_ms;
+  t->timer_changed = 1;
+  return 0;
+}
+
+/* No libcurl frame is below. */
+static void tell_host(transport *t) {
+  if (t->loop != NULL) b24__watch_tell(&t->sockets, t->loop);
+}
+
+static CURLMcode set_callbacks(transport *t) {
+  int with = t->loop != NULL;
+  CURLMcode code = curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
+  if (code == CURLM_OK)
+    code = curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
+  if (code == CURLM_OK)
+    code = curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION,
+                             with ? on_socket : NULL);
+  if (code == CURLM_OK)
+    code = curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION,
+                             with ? on_timer : NULL);
+  return code;
+}
+
+/* What an attempt needs besides its easy handle; 0 when memory ran out. */
+static int prepare(transport *t) {
+  if (t->multi == NULL) {
+    t->multi = curl_multi_init();
+    if (t->multi == NULL) return 0;
+    if (t->loop != NULL && set_callbacks(t) != CURLM_OK) {
+      (void)curl_multi_cleanup(t->multi);
+      t->multi = NULL;
+      return 0;
+    }
+  }
+  /* libcurl gives up for good when a socket cannot be noted later */
+  return t->loop == NULL ||
+         b24__watch_reserve(&t->sockets, SOCKETS_EACH) == B24_OK;
+}
+
 /* ---- one exchange ------------------------------------------------------ */
 
 /* A long has 32 bits here and there, and libcurl takes no more anyway. */
@@ -142,39 +188,45 @@ static void allow_protocols(CURL *easy, int with_http) {
 #endif
 }
 
-static void set_connection(const transport *t, CURL *easy) {
-  curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(easy, CURLOPT_USERAGENT, t->user_agent);
-  curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+/* An option that libcurl copies; 0 when memory ran out. */
+static int put(CURL *easy, CURLoption option, const char *text) {
+  return curl_easy_setopt(easy, option, text) != CURLE_OUT_OF_MEMORY;
+}
+
+/* 0 when memory ran out: without its proxy or roots nothing may be sent. */
+static int set_connection(const transport *t, CURL *easy) {
+  const char *proxy = t->no_proxy ? "" : t->proxy;
   curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                    as_long(t->connect_timeout_ms));
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-  if (t->ca_file != NULL)
-    curl_easy_setopt(easy, CURLOPT_CAINFO, t->ca_file);
-  if (t->no_proxy)
-    curl_easy_setopt(easy, CURLOPT_PROXY, "");
-  else if (t->proxy != NULL)
-    curl_easy_setopt(easy, CURLOPT_PROXY, t->proxy);
   if (t->insecure) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   }
   allow_protocols(easy, t->insecure || t->allow_http);
+  return put(easy, CURLOPT_USERAGENT, t->user_agent) &&
+         put(easy, CURLOPT_ACCEPT_ENCODING, "") &&
+         (t->ca_file == NULL || put(easy, CURLOPT_CAINFO, t->ca_file)) &&
+         (proxy == NULL || put(easy, CURLOPT_PROXY, proxy));
 }
 
 static void set_exchange(CURL *easy, b24_exchange *x,
                          struct curl_slist *headers) {
-  curl_easy_setopt(easy, CURLOPT_URL, x->url);
   curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
+  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+  curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
   curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
   curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, as_long(x->timeout_ms));
   if (x->follow) {
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
     curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 3L);
   }
+  if (x->sink == NULL) /* do not begin to read what is announced too large */
+    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
+                     (curl_off_t)x->answer.cap);
   if (x->body == NULL) return;
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -201,14 +253,9 @@ static int make_headers(struct curl_slist **out, const b24_exchange *x) {
 static void attempt_free(transport *t, attempt *a) {
   if (a == NULL) return;
   curl_slist_free_all(a->headers);
-  if (a->easy != NULL) {
-    if (t->idle_count < IDLE_HANDLES) {
-      curl_easy_reset(a->easy);
-      t->idle[t->idle_count++] = a->easy;
-    } else {
-      curl_easy_cleanup(a->easy);
-    }
-  }
+  /* not kept for the next exchange: connections are the multi handle's, and
+   * curl_easy_reset does not tell when it lacked memory */
+  curl_easy_cleanup(a->easy);
   b24__free(t->alloc, a, sizeof *a);
 }
 
@@ -216,9 +263,11 @@ static b24_kind curl_start(void *self, b24_exchange *x, b24_error *err) {
   transport *t = self;
   attempt *a = b24__alloc(t->alloc, sizeof *a);
   CURLMcode code;
-  if (a == NULL) goto nomem;
-  a->easy = t->idle_count > 0 ? t->idle[--t->idle_count] : curl_easy_init();
-  if (a->easy == NULL || !make_headers(&a->headers, x)) goto nomem;
+  if (a == NULL || !prepare(t)) goto nomem;
+  a->easy = curl_easy_init();
+  if (a->easy == NULL) goto nomem;
+  curl_easy_setopt(a->easy, CURLOPT_NOSIGNAL, 1L);
+  if (!make_headers(&a->headers, x)) goto nomem;
   x->done = 0;
   x->outcome = B24_OUTCOME_NONE;
   x->status = 0;
@@ -231,7 +280,8 @@ static b24_kind curl_start(void *self, b24_exchange *x, b24_error *err) {
                      "the download's file cannot be written");
   }
   x->private_data = a;
-  set_connection(t, a->easy);
+  if (!set_connection(t, a->easy) || !put(a->easy, CURLOPT_URL, x->url))
+    goto nomem;
   set_exchange(a->easy, x, a->headers);
   curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->detail);
   code = curl_multi_add_handle(t->multi, a->easy);
@@ -264,6 +314,7 @@ static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
     case CURLE_OUT_OF_MEMORY:
       /* libcurl before 8.6 says so of a header line beyond its own cap */
       return x->status != 0 ? B24_OUTCOME_TOO_LARGE : B24_OUTCOME_NOMEM;
+    case CURLE_FILESIZE_EXCEEDED: return B24_OUTCOME_TOO_LARGE;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
@@ -305,10 +356,14 @@ static void finish(transport *t, b24_exchange *x, CURLcode code) {
               "the connection broke before an answer");
   else if (x->outcome == B24_OUTCOME_TOO_LARGE)
     copy_text(x->message, sizeof x->message,
-              a->refused != 0 ? "" : "its headers");
+              a->headers_refused || code == CURLE_OUT_OF_MEMORY
+                  ? "its headers"
+                  : "");
   else if (code != CURLE_OK)
     copy_text(x->message, sizeof x->message,
               a->detail[0] != '\0' ? a->detail : curl_easy_strerror(code));
+  /* nobody reads what is too large, and it would stay until its owner goes */
+  if (x->outcome == B24_OUTCOME_TOO_LARGE) b24__buf_dispose(&x->answer);
   (void)curl_multi_remove_handle(t->multi, a->easy);
   x->private_data = NULL;
   attempt_free(t, a);
@@ -333,49 +388,167 @@ static int collect(transport *t) {
   return count;
 }
 
-static b24_kind curl_wait(void *self, int64_t timeout_ms, b24_error *err) {
-  transport *t = self;
-  pipe_guard guard;
-  CURLMcode code;
+/* While a host watches, libcurl must hear of every event by its socket. */
+static CURLMcode act_on_ready(transport *t, size_t from) {
+  struct pollfd ready[SOCKETS_MAX];
+  nfds_t count = 0;
+  CURLMcode code = CURLM_OK;
   int running = 0;
-  guard_enter(&guard);
-  code = curl_multi_perform(t->multi, &running);
-  if (code == CURLM_OK && collect(t) == 0 && timeout_ms > 0) {
-    int limit = timeout_ms > 1000000 ? 1000000 : (int)timeout_ms;
-    code = curl_multi_poll(t->multi, NULL, 0, limit, NULL);
-    if (code == CURLM_OK) code = curl_multi_perform(t->multi, &running);
-    if (code == CURLM_OK) (void)collect(t);
+  for (size_t i = from; i < t->sockets.count && count < SOCKETS_MAX; i++) {
+    const b24_watched *s = &t->sockets.items[i];
+    ready[count].fd = s->what == 0 ? -1 : s->fd;
+    ready[count].revents = 0;
+    ready[count].events = (short)((s->what & B24_LOOP_IN ? POLLIN : 0) |
+                                  (s->what & B24_LOOP_OUT ? POLLOUT : 0));
+    count++;
   }
-  guard_leave(&guard);
-  if (code == CURLM_OK) return B24_OK;
+  if (poll(ready, count, 0) <= 0) return CURLM_OK;
+  for (nfds_t i = 0; i < count && code == CURLM_OK; i++) {
+    int mask = (ready[i].revents & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
+               (ready[i].revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
+               (ready[i].revents & POLLERR ? CURL_CSELECT_ERR : 0);
+    if (mask != 0)
+      code = curl_multi_socket_action(t->multi, ready[i].fd, mask, &running);
+  }
+  return code;
+}
+
+static CURLMcode wait_for_sockets(transport *t, int64_t timeout_ms) {
+  int limit = timeout_ms > 1000000 ? 1000000 : (int)timeout_ms;
+  int running = 0;
+  CURLMcode code = CURLM_OK;
+  if (limit > 0) code = curl_multi_poll(t->multi, NULL, 0, limit, NULL);
+  for (size_t from = 0; from < t->sockets.count && code == CURLM_OK;
+       from += SOCKETS_MAX)
+    code = act_on_ready(t, from);
+  if (code == CURLM_OK)
+    code = curl_multi_socket_action(t->multi, CURL_SOCKET_TIMEOUT, 0,
+                                    &running);
+  return code;
+}
+
+static CURLMcode wait_for_all(transport *t, int64_t timeout_ms) {
+  int limit = timeout_ms > 1000000 ? 1000000 : (int)timeout_ms;
+  int running = 0;
+  CURLMcode code = curl_multi_poll(t->multi, NULL, 0, limit, NULL);
+  return code == CURLM_OK ? curl_multi_perform(t->multi, &running) : code;
+}
+
+/* Drive what is ready, without waiting. */
+static CURLMcode drive(transport *t) {
+  int running = 0;
+  if (t->loop != NULL) return wait_for_sockets(t, 0);
+  return curl_multi_perform(t->multi, &running);
+}
+
+static b24_kind failed(CURLMcode code, b24_error *err) {
   if (code == CURLM_OUT_OF_MEMORY)
     return b24__fail(err, B24_NOMEM, B24_SENT_UNKNOWN, "not enough memory");
   return b24__fail(err, B24_NETWORK, B24_SENT_UNKNOWN, "%s",
                    curl_multi_strerror(code));
 }
 
+/* Nothing was begun yet: there is only the time to let pass. */
+static void pass_time(int64_t timeout_ms) {
+  (void)poll(NULL, 0, timeout_ms > 1000000 ? 1000000 : (int)timeout_ms);
+}
+
+static b24_kind curl_wait(void *self, int64_t timeout_ms, b24_error *err) {
+  transport *t = self;
+  b24_pipe_guard guard;
+  CURLMcode code;
+  if (t->multi == NULL) {
+    if (timeout_ms > 0) pass_time(timeout_ms);
+    return B24_OK;
+  }
+  b24__pipe_enter(&guard);
+  code = drive(t);
+  if (code == CURLM_OK && collect(t) == 0 && timeout_ms > 0) {
+    code = t->loop != NULL ? wait_for_sockets(t, timeout_ms)
+                           : wait_for_all(t, timeout_ms);
+    if (code == CURLM_OK) (void)collect(t);
+  }
+  b24__pipe_leave(&guard);
+  tell_host(t);
+  return code == CURLM_OK ? B24_OK : failed(code, err);
+}
+
+static b24_kind curl_attach(void *self, const b24_loop *loop,
+                            b24_error *err) {
+  transport *t = self;
+  CURLMcode code;
+  b24__watch_clear(&t->sockets); /* the host before forgets all of it */
+  tell_host(t);
+  t->loop = loop;
+  t->timer_ms = -1;
+  t->timer_changed = 0;
+  if (t->multi == NULL) return B24_OK;
+  code = set_callbacks(t);
+  return code == CURLM_OK ? B24_OK : failed(code, err);
+}
+
+static b24_kind curl_act(void *self, int fd, int what, int64_t *timer_ms,
+                         b24_error *err) {
+  transport *t = self;
+  b24_pipe_guard guard;
+  CURLMcode code;
+  int running = 0;
+  int mask = (what & B24_LOOP_IN ? CURL_CSELECT_IN : 0) |
+             (what & B24_LOOP_OUT ? CURL_CSELECT_OUT : 0);
+  if (t->multi == NULL) return B24_OK;
+  b24__pipe_enter(&guard);
+  code = curl_multi_socket_action(
+      t->multi, fd < 0 ? CURL_SOCKET_TIMEOUT : (curl_socket_t)fd, mask,
+      &running);
+  (void)collect(t);
+  b24__pipe_leave(&guard);
+  tell_host(t);
+  if (t->timer_changed) *timer_ms = t->timer_ms;
+  t->timer_changed = 0;
+  return code == CURLM_OK ? B24_OK : failed(code, err);
+}
+
 static void curl_cancel(void *self, b24_exchange *x) {
   transport *t = self;
   attempt *a = x->private_data;
-  pipe_guard guard;
+  b24_pipe_guard guard;
   if (a == NULL) return;
-  guard_enter(&guard);
+  b24__pipe_enter(&guard);
   (void)curl_multi_remove_handle(t->multi, a->easy);
   x->private_data = NULL;
   attempt_free(t, a);
-  guard_leave(&guard);
+  b24__pipe_leave(&guard);
+  tell_host(t);
 }
 
-static void curl_close(void *self) {
+/* Whatever CURLOPT_NOSIGNAL says, curl_multi_cleanup sets the handler of
+ * SIGPIPE aside and back again. Of two at a time one would put back what the
+ * other had set, and the process would ignore SIGPIPE for good. */
+static pthread_mutex_t closing = PTHREAD_MUTEX_INITIALIZER;
+
+/* Not in a forked child: what it inherits stays the parent's, and to end a
+ * TLS connection would be to write into it. */
+static void release_curl(transport *t) {
+  b24_pipe_guard guard;
+  b24__pipe_enter(&guard);
+  (void)pthread_mutex_lock(&closing);
+  if (t->multi != NULL) (void)curl_multi_cleanup(t->multi);
+  (void)pthread_mutex_unlock(&closing);
+  b24__pipe_leave(&guard);
+}
+
+static void curl_close(void *self, int forked) {
   transport *t = self;
   const b24_alloc *alloc;
-  pipe_guard guard;
   if (t == NULL) return;
   alloc = t->alloc;
-  guard_enter(&guard);
-  for (int i = 0; i < t->idle_count; i++) curl_easy_cleanup(t->idle[i]);
-  if (t->multi != NULL) (void)curl_multi_cleanup(t->multi);
-  guard_leave(&guard);
+  if (!forked) {
+    b24__watch_clear(&t->sockets); /* before they are closed */
+    tell_host(t);
+    t->loop = NULL;
+    release_curl(t);
+  }
+  b24__watch_dispose(&t->sockets);
   b24__strfree(alloc, t->user_agent);
   b24__strfree(alloc, t->ca_file);
   b24__strfree(alloc, t->proxy);
@@ -411,23 +584,25 @@ b24_kind b24__transport_curl_new(b24_transport *out, const b24_alloc *alloc,
   t = b24__alloc(alloc, sizeof *t);
   if (t == NULL) goto nomem;
   t->alloc = alloc;
+  t->timer_ms = -1;
+  b24__watch_init(&t->sockets, alloc);
   t->no_proxy = options->no_proxy && options->proxy == NULL;
   t->insecure = options->insecure;
   t->allow_http = options->allow_http;
   t->connect_timeout_ms = options->connect_timeout_ms;
-  t->multi = curl_multi_init();
-  if (t->multi == NULL ||
-      !copy_option(&t->user_agent, alloc, options->user_agent) ||
+  if (!copy_option(&t->user_agent, alloc, options->user_agent) ||
       !copy_option(&t->ca_file, alloc, options->ca_file) ||
       !copy_option(&t->proxy, alloc, options->proxy))
     goto nomem;
   out->self = t;
   out->start = curl_start;
   out->wait = curl_wait;
+  out->attach = curl_attach;
+  out->act = curl_act;
   out->cancel = curl_cancel;
   out->close = curl_close;
   return B24_OK;
 nomem:
-  curl_close(t);
+  curl_close(t, 0);
   return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
 }

@@ -91,7 +91,7 @@ typedef enum b24_page_style {
 typedef struct b24_client b24_client;   /* one portal, one set of credentials */
 typedef struct b24_request b24_request; /* one call, through all its attempts */
 
-/* The budget of one portal as seen from this address; see limiter.h. */
+/* The budget of one portal as seen from this address, see below. */
 typedef struct b24_limiter b24_limiter;
 
 /* How to connect. Set by b24_options_init, then changed field by field; all
@@ -100,6 +100,10 @@ typedef struct b24_options {
   const char *webhook;      /* https://HOST/rest/USER/CODE/ , or NULL */
   const char *domain;       /* host of the portal, with access_token */
   const char *access_token; /* of an application; no webhook then */
+  const char *account; /* tells applications apart where working time is
+                          counted: the client_id; NULL = the credential */
+  int renewable; /* 1: the access token can be renewed, and may come later
+                    (b24_client_set_token); domain alone is enough then */
   const char *user_agent;   /* product token before the library's, NULL */
   const char *ca_file;      /* PEM file of TLS roots, NULL = system */
   const char *proxy;        /* NULL = the environment's */
@@ -137,8 +141,69 @@ B24_API size_t b24_client_redact(char *buffer, size_t size,
                                  b24_client *client, const char *text,
                                  size_t length);
 
-/* "https://host[:port]" of the portal; borrowed, lives with the client. */
+/* "https://host[:port]" of the portal; borrowed until it moves. */
 B24_API const char *b24_client_origin(const b24_client *client);
+
+/* ---- the budget of a portal --------------------------------------------- */
+
+/* The platform counts requests by portal and source address, so clients of one
+ * process share a limiter for each portal and tariff by themselves. Make one
+ * to share it otherwise. All of these may be called from any thread. */
+
+/* Rate and burst of a tariff by its name, "standard" or "enterprise"; 0 when
+ * there is none of that name (limits). */
+B24_API int b24_limiter_tariff(double *rate, double *burst, const char *name);
+
+/* Make a limiter with one reference, yours to free. `rate` requests a second
+ * after `burst` at once; rate 0 switches the bucket off, the working time is
+ * kept nevertheless. `alloc` is copied (NULL = the C library's). Fails with
+ * B24_CONFIG (a number that cannot be) or B24_NOMEM, and `*out` = NULL. */
+B24_API b24_kind b24_limiter_new(b24_limiter **out, const b24_alloc *alloc,
+                                 double rate, double burst, b24_error *err);
+
+/* The same with requests counted in the file at `path`, for all processes of
+ * this machine that open it: they share one budget, below the limit together.
+ * The file is made when it is not there (mode 0600); give each portal its own.
+ * One limiter is one of at most 64 participants. A process that dies leaves
+ * its place, and what it had out counts as arriving then; a forked child takes
+ * a place of its own when it first uses the limiter. While the file cannot be
+ * used the process goes on by itself. Fails with B24_CONFIG as well when the
+ * path holds something else or damage (which is never overwritten), cannot be
+ * used, is in use with another rate or burst, or is full. */
+B24_API b24_kind b24_limiter_open(b24_limiter **out, const b24_alloc *alloc,
+                                  const char *path, double rate, double burst,
+                                  b24_error *err);
+
+/* One more reference to the same limiter, to be freed as well. */
+B24_API b24_limiter *b24_limiter_ref(b24_limiter *limiter);
+
+/* Give a reference back; the last one frees. NULL is fine. */
+B24_API void b24_limiter_free(b24_limiter *limiter);
+
+/* ---- authorization of an application (settings/oauth) ------------------ */
+
+/* From now on attempts are sent with this access token, which is copied; what
+ * waited for it goes on. The one before is wiped. Fails with B24_CONFIG (not a
+ * token) or B24_NOMEM; the old one then stays. */
+B24_API b24_kind b24_client_set_token(b24_client *client, const char *token,
+                                      b24_error *err);
+
+/* There is no new token, and none is being fetched: what waited for one is
+ * sent as it is. The owner of those calls drops them first, if it has a better
+ * answer. */
+B24_API void b24_client_release(b24_client *client);
+
+/* One more text that must never be shown. `passing`: it is replaced by others
+ * in time, such as a refresh token; the oldest of many are forgotten. B24_OK
+ * or B24_NOMEM. */
+B24_API b24_kind b24_client_hide(b24_client *client, const char *secret,
+                                 size_t size, int passing, b24_error *err);
+
+/* The portal has another address: `endpoint` is https://HOST/rest/ or a host
+ * alone. Attempts that begin later go there. Fails with B24_CONFIG or
+ * B24_NOMEM; the old address then stays. */
+B24_API b24_kind b24_client_move(b24_client *client, const char *endpoint,
+                                 b24_error *err);
 
 /* How an attempt ended, before anybody looked into the body. */
 typedef enum b24_outcome {
@@ -176,8 +241,9 @@ typedef struct b24_call {
   int64_t timeout_ms;          /* for everything: waits, attempts; 0 = none */
   const char *const *commands; /* batch: the methods in it, else NULL */
   size_t command_count;
-  const char *url;             /* download: GET this link, with no token */
-  const b24_sink *sink;        /* download: where the bytes go */
+  const char *url;      /* GET this address, with no token: a download, or
+                           the authorization server's, which is a secret */
+  const b24_sink *sink; /* download: where the bytes go; NULL = memory */
 } b24_call;
 
 /* Queue a call. `*out` is yours to free, before or after the client. Fails
@@ -192,6 +258,41 @@ B24_API b24_kind b24_client_submit(b24_request **out, b24_client *client,
  * NULL when nothing ended. */
 B24_API b24_kind b24_client_step(b24_request **out, b24_client *client,
                                  int64_t timeout_ms, b24_error *err);
+
+/* ---- a host's event loop ------------------------------------------------ */
+
+/* What a host watches for a client, instead of b24_client_step. Both are
+ * called from b24_loop_* and b24_client_free, never below libcurl, and must
+ * not call the client. */
+typedef struct b24_loop {
+  /* Watch the socket for B24_LOOP_IN | B24_LOOP_OUT from now on; 0: no more.
+   * It may be closed already when 0 comes. */
+  void (*watch)(void *ud, int fd, int what);
+  /* Call b24_loop_act with fd -1 after so many ms, once; it replaces the
+   * timer before. -1: no timer. */
+  void (*timer)(void *ud, int64_t ms);
+  void *ud;
+} b24_loop;
+
+#define B24_LOOP_IN 1
+#define B24_LOOP_OUT 2
+
+/* From now on the host drives the client. `loop` is copied; NULL: by
+ * b24_client_step again, which also works meanwhile, for a call that blocks.
+ * Fails with B24_NOMEM. An idle client has no socket watched and no timer. */
+B24_API b24_kind b24_loop_attach(b24_client *client, const b24_loop *loop,
+                                 b24_error *err);
+
+/* Something is ready on `fd` (what: B24_LOOP_*), or with fd -1 the timer
+ * fired or a call was submitted, settled or freed. Never waits. Afterwards
+ * take what ended with b24_loop_next until it is NULL. */
+B24_API b24_kind b24_loop_act(b24_client *client, int fd, int what,
+                              b24_error *err);
+
+/* A request whose attempt ended, borrowed, to be read and settled as one from
+ * b24_client_step; NULL = none. Call b24_loop_act(client, -1, ...) after the
+ * last was settled. */
+B24_API b24_request *b24_loop_next(b24_client *client);
 
 /* Tell what the `time` of a batch's command said: what it took (-1 = not
  * known), `operating` in ms (-1 = absent, which is not zero), and
@@ -234,7 +335,8 @@ typedef struct b24_facts {
 typedef enum b24_action {
   B24_DONE,    /* it worked */
   B24_RETRY,   /* queued again; step on */
-  B24_REFRESH, /* the access token expired: renew it, then settle again */
+  B24_REFRESH, /* queued again until the access token is renewed: nothing
+                  goes out before b24_client_set_token or _release */
   B24_FAIL     /* final */
 } b24_action;
 

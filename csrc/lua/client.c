@@ -95,7 +95,9 @@ static int client_new(lua_State *L) {
   options.user_agent = field_string(L, "user_agent");
   options.ca_file = field_string(L, "ca_file");
   options.proxy = field_string(L, "proxy");
+  options.account = field_string(L, "account");
   if (refuse_nul(L, 2, lua_gettop(L))) return 3;
+  options.renewable = field_flag(L, "renewable");
   options.insecure = field_flag(L, "insecure");
   options.max_connections =
       field_int(L, "max_connections", options.max_connections);
@@ -108,8 +110,12 @@ static int client_new(lua_State *L) {
   options.wait_max_ms = field_ms(L, "wait_max", options.wait_max_ms);
   alloc.realloc = lua_getallocf(L, &alloc.ud);
   options.alloc = &alloc;
-  self = lua_newuserdatauv(L, sizeof *self, 1); /* ..., client */
-  self->client = NULL;
+  if (lua_getfield(L, 1, "limiter") != LUA_TNIL &&
+      lb24_limiter_get(L, lua_gettop(L), &options, &err) != B24_OK)
+    return lb24_push_failure(L, &err);
+  self = lua_newuserdatauv(L, sizeof *self, 2); /* ..., client */
+  memset(self, 0, sizeof *self);
+  self->connections = options.max_connections;
   luaL_setmetatable(L, LB24_CLIENT);
   lua_newtable(L); /* ..., client, pending */
   lua_setiuservalue(L, -2, 1);
@@ -136,7 +142,7 @@ static size_t read_commands(lua_State *L, const char **out) {
 }
 
 /* submit{ method=, version=, body=, harmless=, idempotency_key=, timeout= }
- * or { method=, url=, path=, timeout= } -> request | nil, kind, message */
+ * or { method=, url=, path=|nil, timeout= } -> request | nil, kind, message */
 static int client_submit(lua_State *L) {
   b24_call call;
   const char *path;
@@ -233,6 +239,56 @@ static int client_origin(lua_State *L) {
   return 1;
 }
 
+/* Push true, or nil, kind, message. */
+static int push_done(lua_State *L, b24_kind kind, const b24_error *err) {
+  if (kind != B24_OK) return lb24_push_failure(L, err);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+static b24_client *check_open(lua_State *L) {
+  b24_client *client = check_client(L)->client;
+  if (client == NULL) luaL_argerror(L, 1, "a closed client");
+  return client;
+}
+
+/* set_token(access_token) -> true | nil, kind, message */
+static int client_set_token(lua_State *L) {
+  b24_client *client = check_open(L);
+  b24_error err;
+  const char *token = luaL_checkstring(L, 2);
+  if (refuse_nul(L, 2, 2)) return 3;
+  return push_done(L, b24_client_set_token(client, token, &err), &err);
+}
+
+/* release(): what waits for a token is sent as it is */
+static int client_release(lua_State *L) {
+  lb24_client *self = check_client(L);
+  if (self->client != NULL) b24_client_release(self->client);
+  return 0;
+}
+
+/* hide(secret, passing) -> true | nil, kind, message */
+static int client_hide(lua_State *L) {
+  b24_client *client = check_open(L);
+  b24_error err;
+  size_t size;
+  const char *secret = luaL_checklstring(L, 2, &size);
+  return push_done(L,
+                   b24_client_hide(client, secret, size, lua_toboolean(L, 3),
+                                   &err),
+                   &err);
+}
+
+/* move(endpoint) -> true | nil, kind, message: the portal's new address */
+static int client_move(lua_State *L) {
+  b24_client *client = check_open(L);
+  b24_error err;
+  const char *endpoint = luaL_checkstring(L, 2);
+  if (refuse_nul(L, 2, 2)) return 3;
+  return push_done(L, b24_client_move(client, endpoint, &err), &err);
+}
+
 static int client_pending(lua_State *L) {
   lb24_client *self = check_client(L);
   size_t pending = self->client == NULL ? 0 : b24_client_pending(self->client);
@@ -278,6 +334,11 @@ int lb24_open_client(lua_State *L) {
       {"pending", client_pending}, {"close", client_close},
       {"is_closed", client_is_closed},
       {"operating", client_operating}, {"blocked", client_blocked},
+      {"set_token", client_set_token}, {"release", client_release},
+      {"hide", client_hide},           {"move", client_move},
+      {"loop_attach", lb24_loop_attach},
+      {"loop_act", lb24_loop_act},     {"loop_next", lb24_loop_next},
+      {"loop_changes", lb24_loop_changes},
       {NULL, NULL}};
   static const luaL_Reg meta[] = {
       {"__gc", client_close}, {"__close", client_close}, {NULL, NULL}};

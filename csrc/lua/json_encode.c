@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../core/alloc.h"
 #include "../core/base64.h"
 #include "fields.h"
 #include "json.h"
@@ -368,8 +369,10 @@ static int json_encode(lua_State *L) {
   lua_pushvalue(L, 1);
   if (encode_value(&e, &root, NULL)) {
     lua_pushlstring(L, e.out.data, e.out.size);
+    b24__wipe(e.out.data, e.out.size); /* it may be of tokens */
     return 1;
   }
+  b24__wipe(e.out.data, e.out.size);
   luaL_checkstack(L, 4, NULL);
   luaL_pushfail(L);
   lua_pushfstring(L, "%s%s", name, lua_tostring(L, e.path));

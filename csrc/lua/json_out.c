@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../core/alloc.h"
 #include "json.h"
 
 #define FIRST_CAPACITY 1024
@@ -28,6 +29,7 @@ char *lb24_out_room(lb24_out *out, size_t size) {
     while (wanted < out->size + size) wanted *= 2;
     grown = lua_newuserdatauv(out->L, wanted, 0);
     memcpy(grown, out->data, out->size);
+    b24__wipe(out->data, out->size);
     lua_replace(out->L, out->box);
     out->data = grown;
     out->capacity = wanted;

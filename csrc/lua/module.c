@@ -4,9 +4,8 @@
  */
 #include <unistd.h>
 
+#include "bitrix24_lua.h"
 #include "lb24.h"
-
-B24_API int luaopen_bitrix24_core(lua_State *L);
 
 /* is_terminal() -> is standard error a terminal? */
 static int is_terminal(lua_State *L) {
@@ -22,20 +21,29 @@ int luaopen_bitrix24_core(lua_State *L) {
       {"catalogue", lb24_open_catalogue},
       {"client", lb24_open_client},
       {"json", lb24_open_json},
+      {"limiter", lb24_open_limiter},
       {"page", lb24_open_page},
       {"query", lb24_open_query},
   };
+  static const luaL_Reg functions[] = {
+      {"equal", lb24_equal},
+      {"is_terminal", is_terminal},
+      {"left_private", lb24_left_private},
+      {"lock", lb24_lock},
+      {"now", lb24_now},
+      {"reserve", lb24_reserve},
+      {"save", lb24_save},
+      {"save_private", lb24_save_private},
+      {"sleep", lb24_sleep},
+      {NULL, NULL}};
   luaL_checkversion(L);
-  lua_createtable(L, 0, 8);
+  lb24_lock_register(L);
+  luaL_newlib(L, functions);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
     lua_pushcfunction(L, parts[i].open);
     lua_call(L, 0, 1);
     lua_setfield(L, -2, parts[i].name);
   }
-  lua_pushcfunction(L, is_terminal);
-  lua_setfield(L, -2, "is_terminal");
-  lua_pushcfunction(L, lb24_save);
-  lua_setfield(L, -2, "save");
   lua_pushliteral(L, B24_VERSION);
   lua_setfield(L, -2, "version");
   return 1;

@@ -73,6 +73,7 @@ static int page_new(lua_State *L) {
   options.overlap = true_field(L, 1, "overlap");
   options.next_documented = true_field(L, 1, "next_documented");
   options.end_mark = true_field(L, 1, "end_mark");
+  options.exact = true_field(L, 1, "exact");
   options.unordered = true_field(L, 1, "unordered");
   c = lua_newuserdatauv(L, sizeof *c, 0);
   memset(c, 0, sizeof *c);

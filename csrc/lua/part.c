@@ -1,8 +1,8 @@
 /*
- * part.c - the file a download is written to before it is whole, and small
- * files that must survive a crash. Invariant: the name that the script asked
- * for appears complete or not at all, and a part that is not committed is
- * removed.
+ * part.c - the file a download is written to before it is whole. Invariant:
+ * the name that the script asked for appears complete or not at all, and a
+ * part that is not committed is removed, by the process that made it. Nothing
+ * is buffered: a forked child would write that out a second time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +29,7 @@ static int part_write(void *ud, const void *bytes, size_t size) {
   return 0;
 }
 
-/* Create a file of a name that nobody has, beside `path`, and push the name
- * [-0, +1]; -1 and errno when that fails. */
-static int open_beside(lua_State *L, const char *path) {
+int lb24_open_beside(lua_State *L, const char *path) {
   for (int i = 0;; i++) {
     const char *name = lua_pushfstring(L, "%s.part%d", path, i);
     int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
@@ -41,7 +39,7 @@ static int open_beside(lua_State *L, const char *path) {
 }
 
 int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {
-  int fd = open_beside(L, path);
+  int fd = lb24_open_beside(L, path);
   if (fd < 0) {
     int code = errno;
     lua_pushfstring(L, "cannot write beside %s: %s", path, strerror(code));
@@ -58,6 +56,8 @@ int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {
     lua_remove(L, -2);
     return 0;
   }
+  (void)setvbuf(part->file, NULL, _IONBF, 0);
+  part->process = (int64_t)getpid();
   part->bytes = 0;
   part->sink.restart = part_restart;
   part->sink.write = part_write;
@@ -80,57 +80,5 @@ void lb24_part_discard(lb24_part *part) {
   if (part->file == NULL) return;
   (void)fclose(part->file);
   part->file = NULL;
-  (void)unlink(part->name);
-}
-
-/* ---- small files that must survive a crash ------------------------------- */
-
-/* Write all of it and bring it to the disk; 0, or errno. */
-static int write_through(int fd, const char *bytes, size_t size) {
-  while (size > 0) {
-    ssize_t written = write(fd, bytes, size);
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return errno;
-    bytes += written;
-    size -= (size_t)written;
-  }
-  return fsync(fd) == 0 ? 0 : errno;
-}
-
-/* Bring the renaming to the disk. Where a folder cannot be opened or synced,
- * the renaming itself still is whole. */
-static void sync_folder(const char *folder) {
-  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return;
-  (void)fsync(fd);
-  (void)close(fd);
-}
-
-int lb24_save(lua_State *L) {
-  const char *path = luaL_checkstring(L, 1);
-  size_t size;
-  const char *bytes = luaL_checklstring(L, 2, &size);
-  const char *beside;
-  const char *slash = strrchr(path, '/');
-  const char *folder = ".";
-  int code;
-  int fd;
-  if (slash == path)
-    folder = "/";
-  else if (slash != NULL)
-    folder = lua_pushlstring(L, path, (size_t)(slash - path));
-  fd = open_beside(L, path);
-  beside = lua_tostring(L, -1);
-  code = fd < 0 ? errno : write_through(fd, bytes, size);
-  if (fd >= 0 && close(fd) != 0 && code == 0) code = errno;
-  if (code == 0 && rename(beside, path) != 0) code = errno;
-  if (code != 0) {
-    if (fd >= 0) (void)unlink(beside);
-    lua_pushnil(L);
-    lua_pushfstring(L, "%s: %s", path, strerror(code));
-    return 2;
-  }
-  sync_folder(folder);
-  lua_pushboolean(L, 1);
-  return 1;
+  if (part->process == (int64_t)getpid()) (void)unlink(part->name);
 }

@@ -15,9 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <zlib.h>
 
+#include "broken.h"
+#include "gzip.h"
 #include "wake.h"
 
 #define CONNECTIONS_MAX 1024u
@@ -29,6 +29,7 @@ struct b24s_http {
   b24s_state *state;
   b24s_wake wake;
   size_t body_max_bytes;
+  atomic_ullong sent; /* bytes of broken answers */
 };
 
 typedef struct visit {
@@ -63,6 +64,25 @@ static void on_completed(void *cls, struct MHD_Connection *c, void **context,
   free(v);
 }
 
+/* Each connection remembers what its last answer ordered for the next. */
+static void on_connection(void *cls, struct MHD_Connection *c, void **memory,
+                          enum MHD_ConnectionNotificationCode code) {
+  (void)cls;
+  (void)c;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    *memory = calloc(1, sizeof(b24s_forget));
+  } else {
+    free(*memory);
+    *memory = NULL;
+  }
+}
+
+static b24s_forget *connection_memory(struct MHD_Connection *c) {
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return info == NULL ? NULL : info->socket_context;
+}
+
 /* Returning MHD_NO ends the iteration; the request then lacks headers, but
  * never has a name without a value. */
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind,
@@ -78,66 +98,6 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind,
 }
 
 /* ---- the answer ------------------------------------------------------- */
-
-/* Replace the body by its gzip form; 0 when that fails and it stays. */
-static int compress_body(b24s_text *body) {
-  z_stream z;
-  b24s_text packed = {NULL, 0, 0};
-  unsigned char block[16384];
-  int status;
-  memset(&z, 0, sizeof z);
-  if (body->length > 0x7fffffffu) return 0;
-  if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8,
-                   Z_DEFAULT_STRATEGY) != Z_OK)
-    return 0;
-  z.next_in = (unsigned char *)body->bytes;
-  z.avail_in = (unsigned)body->length;
-  do {
-    z.next_out = block;
-    z.avail_out = sizeof block;
-    status = deflate(&z, Z_FINISH);
-    if (!b24s_text_add(&packed, block, sizeof block - z.avail_out))
-      status = Z_MEM_ERROR;
-  } while (status == Z_OK);
-  (void)deflateEnd(&z);
-  if (status != Z_STREAM_END) {
-    b24s_text_clear(&packed);
-    return 0;
-  }
-  b24s_text_clear(body);
-  *body = packed;
-  return 1;
-}
-
-/* A body that ends before the announced length. */
-static ssize_t on_cut_body(void *cls, uint64_t position, char *to,
-                           size_t room) {
-  const b24s_text *body = cls;
-  size_t left, end = body->length / 2;
-  if (position >= end) return MHD_CONTENT_READER_END_WITH_ERROR;
-  left = end - (size_t)position;
-  if (left > room) left = room;
-  memcpy(to, body->bytes + position, left);
-  return (ssize_t)left;
-}
-
-static void on_cut_free(void *cls) {
-  b24s_text *body = cls;
-  b24s_text_clear(body);
-  free(body);
-}
-
-static struct MHD_Response *cut_response(b24s_text *body) {
-  struct MHD_Response *response;
-  b24s_text *kept = malloc(sizeof *kept);
-  if (kept == NULL) return NULL;
-  *kept = *body;
-  memset(body, 0, sizeof *body);
-  response = MHD_create_response_from_callback(kept->length, 4096, on_cut_body,
-                                               kept, on_cut_free);
-  if (response == NULL) on_cut_free(kept);
-  return response;
-}
 
 static struct MHD_Response *whole_response(b24s_text *body) {
   struct MHD_Response *response;
@@ -178,16 +138,24 @@ static void add_headers(struct MHD_Response *response,
   }
 }
 
+/* Compress the body where that is wanted; 1 when it was. */
+static int pack_body(struct MHD_Connection *c, b24s_reply *reply) {
+  if (reply->transfer == B24S_GZIP_CUT) {
+    if (!b24s_gzip_pack(&reply->body)) return 0;
+    reply->body.length /= 2;
+    return 1;
+  }
+  return reply->body.length >= GZIP_FROM_BYTES &&
+         !has_header(&reply->headers, MHD_HTTP_HEADER_CONTENT_ENCODING) &&
+         wants_gzip(c) && b24s_gzip_pack(&reply->body);
+}
+
 static enum MHD_Result send_reply(struct MHD_Connection *c,
                                   b24s_reply *reply) {
   struct MHD_Response *response;
   enum MHD_Result queued;
-  int packed = !reply->cut && reply->body.length >= GZIP_FROM_BYTES &&
-               !has_header(&reply->headers, MHD_HTTP_HEADER_CONTENT_ENCODING) &&
-               wants_gzip(c) && compress_body(&reply->body);
-  response = reply->cut && reply->body.length > 0
-                 ? cut_response(&reply->body)
-                 : whole_response(&reply->body);
+  int packed = pack_body(c, reply);
+  response = whole_response(&reply->body);
   if (response == NULL) return MHD_NO;
   add_headers(response, &reply->headers);
   if (packed)
@@ -204,11 +172,16 @@ static int connection_socket(struct MHD_Connection *c) {
   return info == NULL ? -1 : info->connect_fd;
 }
 
-/* Make closing the connection a reset rather than an orderly end. */
-static void arm_reset(int socket) {
-  struct linger linger = {1, 0};
-  if (socket >= 0)
-    (void)setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+static void send_broken(b24s_http *http, struct MHD_Connection *c,
+                        const b24s_reply *reply) {
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  b24s_line line;
+  line.socket = connection_socket(c);
+  line.tls = info == NULL ? NULL : info->tls_session;
+  line.wake = &http->wake;
+  line.sent = &http->sent;
+  b24s_broken_send(&line, reply);
 }
 
 static enum MHD_Result answer(b24s_http *http, struct MHD_Connection *c,
@@ -216,22 +189,33 @@ static enum MHD_Result answer(b24s_http *http, struct MHD_Connection *c,
   b24s_request request = {method, v->uri, {NULL, 0, 0}, v->body};
   b24s_reply reply;
   enum MHD_Result result = MHD_NO;
+  b24s_forget *forget = connection_memory(c);
   memset(&reply, 0, sizeof reply);
   (void)MHD_get_connection_values(c, MHD_HEADER_KIND, on_header,
                                   &request.headers);
   b24s_state_handle(http->state, &request, &reply);
   b24s_text_clear(&request.headers);
   b24s_text_clear(&v->body);
+  if (forget != NULL) *forget = reply.forget;
   if (reply.delay != 0 &&
       b24s_wake_sleep(&http->wake, connection_socket(c), reply.delay) !=
           B24S_SLEPT)
-    reply.drop = 1;
-  if (reply.drop)
-    arm_reset(connection_socket(c));
-  else
+    reply.transfer = B24S_RESET;
+  if (reply.transfer == B24S_WHOLE || reply.transfer == B24S_GZIP_CUT)
     result = send_reply(c, &reply);
+  else
+    send_broken(http, c, &reply);
   b24s_reply_dispose(&reply);
   return result;
+}
+
+/* The connection was lost while it was idle; only the client does not know. */
+static enum MHD_Result ignore(b24s_http *http, struct MHD_Connection *c,
+                              b24s_forget how) {
+  int socket = connection_socket(c);
+  if (how == B24S_VANISH) (void)b24s_wake_sleep(&http->wake, socket, -1);
+  b24s_broken_reset(socket);
+  return MHD_NO;
 }
 
 static enum MHD_Result refuse_large(struct MHD_Connection *c) {
@@ -256,6 +240,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c,
                                   size_t *upload_size, void **context) {
   b24s_http *http = cls;
   visit *v = *context;
+  const b24s_forget *forget = connection_memory(c);
   (void)url;
   (void)version;
   if (v == NULL) return MHD_NO;
@@ -270,6 +255,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *c,
     *upload_size = 0;
     return MHD_YES;
   }
+  if (forget != NULL && *forget != B24S_KEEP)
+    return ignore(http, c, *forget);
   return v->too_large ? refuse_large(c) : answer(http, c, method, v);
 }
 
@@ -299,6 +286,7 @@ static struct MHD_Daemon *start_daemon(b24s_http *http,
       flags, options->port, NULL, NULL, on_request, http, MHD_OPTION_SOCK_ADDR,
       (struct sockaddr *)&address, MHD_OPTION_URI_LOG_CALLBACK, on_uri, http,
       MHD_OPTION_NOTIFY_COMPLETED, on_completed, http,
+      MHD_OPTION_NOTIFY_CONNECTION, on_connection, http,
       MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
       MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY_BYTES,
       MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
@@ -311,6 +299,7 @@ b24s_http *b24s_http_start(b24s_state *state, const b24s_http_options *options,
   if (http == NULL) return NULL;
   http->state = state;
   http->body_max_bytes = options->body_max_bytes;
+  atomic_init(&http->sent, 0);
   *problem = "cannot make a pipe";
   if (!b24s_wake_open(&http->wake)) goto failed;
   *problem = "libmicrohttpd was built without TLS";
@@ -332,6 +321,10 @@ unsigned short b24s_http_port(const b24s_http *http) {
   const union MHD_DaemonInfo *info =
       MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
   return info == NULL ? 0 : info->port;
+}
+
+unsigned long long b24s_http_sent(const b24s_http *http) {
+  return atomic_load(&http->sent);
 }
 
 void b24s_http_stop(b24s_http *http) {

@@ -22,6 +22,9 @@ b24s_http *b24s_http_start(b24s_state *state, const b24s_http_options *options,
 
 unsigned short b24s_http_port(const b24s_http *http);
 
+/* How many bytes of broken answers the system took so far. */
+unsigned long long b24s_http_sent(const b24s_http *http);
+
 /* Wake the sleeping, close every connection, join the threads. NULL is fine. */
 void b24s_http_stop(b24s_http *http);
 

@@ -1,5 +1,6 @@
 /*
- * server.c - `bitrix24.sandbox.server`: start(options) -> server | nil, why.
+ * server.c - `bitrix24.sandbox.server`: start(options) -> server | nil, why;
+ * closed_port() and blackhole(), see unreachable.h.
  * Invariant: the userdata exists, closed, before anything is acquired, and
  * owns everything afterwards, so that an error raised here leaks nothing. One
  * idempotent closer serves stop, __gc and __close.
@@ -15,6 +16,7 @@
 #include "cert.h"
 #include "http.h"
 #include "state.h"
+#include "unreachable.h"
 
 #if defined(__GNUC__)
 #define EXPORTED __attribute__((visibility("default")))
@@ -60,6 +62,12 @@ static int server_stop(lua_State *L) {
 
 static int server_port(lua_State *L) {
   lua_pushinteger(L, b24s_http_port(check_open(L)->http));
+  return 1;
+}
+
+/* sent() -> bytes of broken answers that went out so far */
+static int server_sent(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)b24s_http_sent(check_open(L)->http));
   return 1;
 }
 
@@ -141,6 +149,7 @@ static int server_start(lua_State *L) {
 
 static const luaL_Reg methods[] = {{"stop", server_stop},
                                    {"port", server_port},
+                                   {"sent", server_sent},
                                    {"ca_file", server_ca_file},
                                    {"control", server_control},
                                    {NULL, NULL}};
@@ -148,7 +157,11 @@ static const luaL_Reg methods[] = {{"stop", server_stop},
 static const luaL_Reg metamethods[] = {
     {"__gc", server_stop}, {"__close", server_stop}, {NULL, NULL}};
 
-static const luaL_Reg functions[] = {{"start", server_start}, {NULL, NULL}};
+static const luaL_Reg functions[] = {
+    {"start", server_start},
+    {"closed_port", b24s_unreachable_closed},
+    {"blackhole", b24s_unreachable_blackhole},
+    {NULL, NULL}};
 
 EXPORTED int luaopen_bitrix24_sandbox_server(lua_State *L);
 
@@ -158,6 +171,7 @@ int luaopen_bitrix24_sandbox_server(lua_State *L) {
   luaL_newlib(L, methods);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
+  b24s_unreachable_open(L);
   luaL_newlib(L, functions);
   return 1;
 }

@@ -147,6 +147,12 @@ typedef struct exchange {
   b24s_reply *reply;
 } exchange;
 
+/* In the order of the enumerations. */
+static const char *const transfers[] = {
+    "whole", "reset", "cut", "reset_body", "length", "stall", "drip",
+    "gzip_cut", "flood", "flood_length", "headers", "bomb", NULL};
+static const char *const forgets[] = {"keep", "forget", "vanish", NULL};
+
 /* Stack: status, headers (flat list), body, directives. */
 static void read_reply(lua_State *L, b24s_reply *reply, int first) {
   lua_Integer i, count;
@@ -164,10 +170,12 @@ static void read_reply(lua_State *L, b24s_reply *reply, int first) {
   copy_text(L, &reply->body, first + 2, 0);
   lua_getfield(L, first + 3, "delay");
   reply->delay = lua_tonumber(L, -1);
-  lua_getfield(L, first + 3, "drop");
-  reply->drop = lua_toboolean(L, -1);
-  lua_getfield(L, first + 3, "cut");
-  reply->cut = lua_toboolean(L, -1);
+  lua_getfield(L, first + 3, "every");
+  reply->every = lua_tonumber(L, -1);
+  lua_getfield(L, first + 3, "transfer");
+  reply->transfer = (b24s_transfer)luaL_checkoption(L, -1, "whole", transfers);
+  lua_getfield(L, first + 3, "forget");
+  reply->forget = (b24s_forget)luaL_checkoption(L, -1, "keep", forgets);
 }
 
 static int handle(lua_State *L) {

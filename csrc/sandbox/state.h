@@ -17,14 +17,38 @@ typedef struct b24s_request {
   b24s_text body;
 } b24s_request;
 
+/* How an answer goes out. */
+typedef enum b24s_transfer {
+  B24S_WHOLE,        /* as HTTP wants it */
+  B24S_RESET,        /* not at all: the connection is reset */
+  B24S_CUT,          /* announce the whole body, send half, close */
+  B24S_RESET_BODY,   /* send half of the body, reset */
+  B24S_LENGTH,       /* announce half the body, send all, close */
+  B24S_STALL,        /* send half of the body, then nothing */
+  B24S_DRIP,         /* a byte at a time, then spaces for ever */
+  B24S_GZIP_CUT,     /* half of the compressed body, announced as if whole */
+  B24S_FLOOD,        /* after the body the letter a for ever, no length */
+  B24S_FLOOD_LENGTH, /* the same, announced as 10 GiB */
+  B24S_HEADERS,      /* headers for ever */
+  B24S_BOMB          /* the flood compressed, a thousandth of its size */
+} b24s_transfer;
+
+/* What becomes of the connection after an answer. */
+typedef enum b24s_forget {
+  B24S_KEEP,
+  B24S_FORGET, /* the next request is met by a reset, and is not looked at */
+  B24S_VANISH  /* the next request is met by silence */
+} b24s_forget;
+
 /* What to answer, and how to break it. Zero-initialised before the call. */
 typedef struct b24s_reply {
   int status;
   b24s_text headers; /* as above */
   b24s_text body;
   double delay; /* seconds to wait first; negative: for ever */
-  int drop;     /* close the connection instead of answering */
-  int cut;      /* announce the whole body, send half of it */
+  double every; /* seconds between the bytes of a drip; 0: the usual */
+  b24s_transfer transfer;
+  b24s_forget forget;
 } b24s_reply;
 
 /*

@@ -41,13 +41,15 @@ static int poll_ms(double seconds_left) {
   return (int)(seconds_left * 1000.0) + 1;
 }
 
-b24s_woken b24s_wake_sleep(b24s_wake *wake, int socket, double seconds) {
+/* Wait for an event of `socket`, its peer's leaving or the server's end. */
+static b24s_woken await(const b24s_wake *wake, int socket, short event,
+                        double seconds) {
   double end = monotonic() + seconds;
   struct pollfd watched[2];
   watched[0].fd = wake->reader;
   watched[0].events = POLLIN;
   watched[1].fd = socket; /* poll ignores -1 */
-  watched[1].events = POLLRDHUP;
+  watched[1].events = (short)(event | POLLRDHUP);
   for (;;) {
     double left = end - monotonic();
     if (seconds >= 0 && left <= 0) return B24S_SLEPT;
@@ -56,8 +58,17 @@ b24s_woken b24s_wake_sleep(b24s_wake *wake, int socket, double seconds) {
         errno != EINTR)
       return B24S_STOPPED;
     if (watched[0].revents != 0) return B24S_STOPPED;
-    if (watched[1].revents != 0) return B24S_LEFT;
+    if ((watched[1].revents & ~event) != 0) return B24S_LEFT;
+    if (watched[1].revents != 0) return B24S_WRITABLE;
   }
+}
+
+b24s_woken b24s_wake_sleep(b24s_wake *wake, int socket, double seconds) {
+  return await(wake, socket, 0, seconds);
+}
+
+b24s_woken b24s_wake_until_writable(b24s_wake *wake, int socket) {
+  return await(wake, socket, POLLOUT, -1);
 }
 
 void b24s_wake_all(b24s_wake *wake) {

@@ -6,9 +6,12 @@ local core = require "bitrix24.core"
 local catalogue = require "bitrix24.catalogue"
 local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
+local faults = require "bitrix24.fault"
 local hints = require "bitrix24.hints"
 local json = require "bitrix24.json"
+local loop = require "bitrix24.loop"
 local planner = require "bitrix24.planner"
+local renewal = require "bitrix24.renewal"
 local tasks = require "bitrix24.tasks"
 local turns = require "bitrix24.turns"
 local wire = require "bitrix24.wire"
@@ -46,23 +49,35 @@ function client.new(options)
     nulls = options.nulls or "drop",
     strict = options.strict,
     log = options.log,
-    token = options.access_token ~= nil,
+    token = options.access_token ~= nil or options.renewable,
     batch = options.batch ~= false,
     pending = {}, -- request → pending
+    names = {}, -- of methods that were looked at
   }, Client)
   self.planner, self.tasks = planner.new(self), tasks.new(self)
   self.turns = turns.new(function(...) self:finish(...) end)
   local handle, kind, message = core.client.new(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
   self.core = handle
+  self.at = handle:origin() -- where the portal is known to be
+  if options.tokens then self.renewal = renewal.new(self, options) end
+  if options.loop then self.loop = loop.new(self, options.loop) end
   return self
+end
+
+--- One more text that no error or event may show.
+---@param secret string
+---@param passing boolean? it is replaced by others in time
+function Client:hide(secret, passing)
+  local done, kind, message = self.core:hide(secret, passing)
+  if not done then errors.raise { kind = kind, message = message } end
 end
 
 --- Tell the log; a log that fails must not lose an answer.
 function Client:tell(event)
   if not self.log then return end
   local ok, fault = pcall(self.log, event)
-  if not ok then warn("bitrix24: the log function failed: ", tostring(fault)) end
+  if not ok then warn("bitrix24: the log function failed: ", self:clean(tostring(fault))) end
 end
 
 --- Text without this client's secrets.
@@ -86,10 +101,12 @@ end
 --- Refuse what is no name of a method. It may be a whole address by mistake, so
 -- it is not shown as it is.
 function Client:check_name(method)
-  if type(method) == "string" and find(method, "[^%w_.-]") then
-    errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list",
-      nil, self:clean(method))
+  if type(method) ~= "string" or self.names[method] then return end
+  local shown = self:clean(method)
+  if find(method, "[^%w_.-]") or shown ~= method and not self.core:is_closed() then
+    errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list", nil, shown)
   end
+  self.names[method] = true
 end
 
 --- A key that no other call of any process has (REST 3.0, Idempotency-Key).
@@ -184,17 +201,27 @@ function Client:send(method, version, params, opts, alone)
   return self:submit_one(pending)
 end
 
+--- Ask the authorization server, which is no portal: no token, no limits.
+---@param url string holds secrets
+---@param read fun(body: string, status: integer): bitrix24.Answer
+---@return bitrix24.Pending
+function Client:ask_server(url, read)
+  return self:submit({ method = "oauth.token", version = 2, url = url, harmless = true },
+    { method = "oauth.token", version = 2, params = NONE, read = read, done = false })
+end
+
 --- Hand a call to the core by itself.
 function Client:submit_one(pending)
   local opts, key = pending.opts, pending.key
   return self:submit({
     method = pending.method, version = pending.version, body = pending.body,
-    harmless = pending.harmless or key ~= nil, idempotency_key = key, timeout = opts and opts.timeout,
+    harmless = pending.harmless, idempotency_key = key, timeout = opts and opts.timeout,
   }, pending)
 end
 
 --- Hand a call to the core.
 function Client:submit(call, pending)
+  if self.renewal and not call.url then self.renewal:prepare() end
   local request, kind, message = self.core:submit(call)
   if not request then
     errors.raise { kind = kind, method = pending.method, message = self:clean(message), sent = false }
@@ -202,6 +229,7 @@ function Client:submit(call, pending)
   pending.request = request
   self.pending[request] = pending
   if pending.turn then self.turns:enter(pending) end
+  if self.loop then self.loop:kick() end
   if self.log then self:tell { event = "send", method = pending.method, version = pending.version } end
   return pending
 end
@@ -225,62 +253,10 @@ function Client:finish(pending, fault, result, response)
     request:drop()
   end
   self.tasks:release(pending)
+  if pending.wake then pending.wake() end
+  if self.loop then self.loop:kick() end
   if fault and self.log then self:tell { event = "error", method = pending.method, error = fault } end
   if pending.on_done then pending.on_done() end
-end
-
---- The structured error of one command of a batch.
-function Client:command_fault(pending, answer, shared)
-  local kind, sent, retryable = "protocol", nil, false
-  if answer.skipped then sent = false end
-  if answer.code then
-    local harmless = pending.row ~= nil and not pending.row.write
-    kind, sent, retryable = core.client.judge(answer.code, harmless)
-  end
-  local response = shared.response
-  return self:fault(pending, answer, { kind = kind, sent = sent, retryable = retryable, reason = "" },
-    { status = response.status, location = "", message = "", attempts = response.attempts })
-end
-
---- The structured error of a call that ended badly.
-function Client:fault(pending, answer, verdict, seen)
-  local code = answer and answer.code
-  local message, hint
-  if code then
-    message = answer.description or (code ~= "" and code) or "the portal gave no description"
-    hint = hints.for_code {
-      method = pending.method, version = pending.version, row = pending.row,
-      params = pending.params, code = code, status = seen.status, token = self.token,
-    }
-    if verdict.kind == "limit" and verdict.reason ~= "" then
-      message = ("%s (%s)"):format(message, verdict.reason)
-    end
-  elseif answer then
-    message = answer.message or verdict.reason
-    if seen.location ~= "" then
-      local origin = seen.location:match("^%a+://[^/]+") or "elsewhere"
-      hint = ("the portal answers from %s: use that address"):format(origin)
-    end
-  else
-    message = seen.message ~= "" and ("%s: %s"):format(verdict.reason, seen.message) or verdict.reason
-    if verdict.kind == "network" and verdict.sent == nil then
-      hint = "look whether it took effect before you repeat it, "
-        .. "or pass { idempotent = true } if a repeat is harmless"
-    elseif seen.outcome == "not_trusted" then
-      hint = "give the certificate authority's file as ca_file"
-    elseif seen.outcome == "blocked" then
-      code = pending.refused -- what the portal said when it was in a batch
-    end
-  end
-  local validation = answer and answer.validation
-  for _, item in pairs(validation or {}) do
-    item.field, item.message = self:clean(item.field), self:clean(item.message)
-  end
-  return errors.new {
-    kind = verdict.kind, code = self:clean(code), message = self:clean(message), method = pending.method,
-    status = seen.status ~= 0 and seen.status or nil, attempts = seen.attempts,
-    retryable = verdict.retryable, sent = verdict.sent, validation = validation, hint = self:clean(hint),
-  }
 end
 
 --- What the answer of a download means: any 2xx is the file.
@@ -326,31 +302,39 @@ end
 --- Look at the attempt that ended and carry out the core's verdict.
 function Client:settle(pending)
   local request = pending.request
+  pending.parked = nil
   local outcome, status, body, content_type, location, message, attempts, seconds = request:answer()
   local seen = {
     outcome = outcome, status = status, location = location, message = message, attempts = attempts,
   }
   local answer
   if outcome == "answer" then
-    answer = pending.path and read_link(status)
+    answer = pending.path and read_link(status) or pending.read and pending.read(body, status)
       or envelope.read(body, status, content_type, pending.row, self.nulls,
         pending.commands and wire.below(pending.version))
   end
   local action, kind, sent, retryable, wait, reason =
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
+  -- new tokens are taken in before the log, which may close the portal, is told
+  if pending.read and action == "done" then self:finish(pending, nil, answer.result) end
   if self.log then
     self:tell {
       event = "answer", method = pending.method, version = pending.version, status = status,
       attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome,
     }
-    if pending.done then return end -- the log closed the portal
   end
+  if pending.done then return end -- also when the log closed the portal
   if action == "retry" and pending.once and answer and answer.code == "OPERATION_TIME_LIMIT" then
     action, sent, retryable = "fail", nil, false -- the limit of a later command: earlier ones ran
   end
   if action == "retry" then
     self.turns:pass(pending)
     self:tell { event = "retry", method = pending.method, attempt = attempts, wait = wait, reason = reason }
+    if self.at ~= self.core:origin() then self:moved() end
+  elseif action == "refresh" then
+    self.turns:pass(pending)
+    pending.parked = { sent = sent }
+    self.renewal:expired()
   elseif action == "done" then
     local unwritten = pending.path and commit(pending)
     self:conclude(pending, unwritten, answer.result, {
@@ -363,23 +347,39 @@ function Client:settle(pending)
       return
     end
     local verdict = { kind = kind, sent = sent, retryable = retryable, reason = reason }
-    self:conclude(pending, self:fault(pending, answer, verdict, seen))
+    self:conclude(pending, faults.of_call(self, pending, answer, verdict, seen))
   end
+end
+
+--- The portal answers from another address, which is used from now on.
+function Client:moved()
+  self.at = self.core:origin()
+  if not self.at then return end -- the log closed the portal
+  self:tell { event = "moved", origin = self:clean(self.at) }
+  if self.renewal then self.renewal:follow(self.at) end
 end
 
 --- Drive the client: at most one attempt is settled.
 ---@param seconds number how long to wait at most
 ---@return boolean? settled
 function Client:step(seconds)
+  if self.loop and self.loop:inside() then return self.loop:rest(seconds) end
+  if self.renewal then seconds = self.renewal:advance(seconds) end
   local request, kind, message = self.core:step(seconds)
+  if self.loop then self.loop:flush() end
   if request then
-    local pending = self.pending[request]
-    -- memory ran out when it was made: nobody waits for it
-    if pending then self:settle(pending) else request:drop() end
+    self:take(request)
     return true
   elseif kind then
     errors.raise { kind = kind, message = self:clean(message) }
   end
+end
+
+--- An attempt of a request has ended.
+function Client:take(request)
+  local pending = self.pending[request]
+  -- memory ran out when it was made: nobody waits for it
+  if pending then self:settle(pending) else request:drop() end
 end
 
 --- Wait until a call is done.
@@ -390,6 +390,9 @@ function Client:wait(pending)
   local task = self.tasks:current()
   if task then
     self.tasks:park(task, pending)
+  elseif self.loop and self.loop:inside() then
+    self.planner:flush(true)
+    self.loop:wait_for(pending)
   else
     -- also where a coroutine cannot yield: what is queued must leave then
     while not pending.done do
@@ -440,7 +443,8 @@ end
 -- looked after, so that what is fetched ahead travels while the script works.
 function Client:poll()
   if self.tasks:current() then return end -- its loop does
-  if next(self.pending) ~= nil and not self.core:is_closed() then self:step(0) end
+  if next(self.pending) == nil or self.core:is_closed() then return end
+  if self.loop then self.loop:kick() else self:step(0) end
 end
 
 --- Fetch a signed link into a file: written beside it, renamed when complete.
@@ -465,6 +469,7 @@ end
 --- Close: what is in flight ends as `cancelled`. Idempotent.
 function Client:close()
   if self.core:is_closed() then return end
+  if self.renewal then self.renewal:stop() end
   self.tasks:closing()
   self.core:close()
   local open_calls = self.planner:drain()
@@ -476,6 +481,9 @@ function Client:close()
       })
     end
   end
+  if self.loop then self.loop:close() end
 end
+
+Client.__close = Client.close
 
 return client

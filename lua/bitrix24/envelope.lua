@@ -95,17 +95,30 @@ function envelope.read_inner_fault(answer, result)
   end
 end
 
+--- The beginning of a title, of whole words: a secret that is cut in two is
+-- not known any more.
+local function heading(title)
+  if #title <= 100 then return title end
+  return gsub(sub(title, 1, 100), "%S*$", "") .. "..."
+end
+
+--- A stranger's header is shown as far as it is a name, and whole.
+local function media_type(header)
+  local name = match(header .. ";", "^([%w.+-]+/[%w.+-]+)%s*;")
+  return name and #name <= 60 and name or "unknown type"
+end
+
 --- A short description of a body that is not JSON.
 local function unreadable(body, content_type, why)
   if body == "" then return "the answer is empty" end
   if find(body, "^%s*<") or find(content_type, "html", 1, true) then
     local title = match(body, "<[tT][iI][tT][lL][eE][^>]*>%s*(.-)%s*</")
       or match(body, "<[hH]1[^>]*>%s*(.-)%s*</")
-    return title and ("the answer is an HTML page: \"%s\""):format(sub(title, 1, 100))
+    return title and ("the answer is an HTML page: \"%s\""):format(heading(title))
       or "the answer is an HTML page"
   end
   return ("the answer is not whole JSON (%d bytes of %s): %s"):format(#body,
-    content_type == "" and "unknown type" or content_type, why)
+    media_type(content_type), why)
 end
 
 --- Read one answer.

@@ -52,12 +52,29 @@ end
 
 local errors = {}
 
+--- Clients whose secrets no error shows, whoever makes it.
+local watched = setmetatable({}, { __mode = "k" })
+
+--- From now on errors are made without the secrets of this client.
+---@param client { redact: fun(self: any, text: string): string? } nil when it is closed
+function errors.watch(client)
+  watched[client] = true
+end
+
+--- The fields that may quote what a script, a store or a portal said.
+local QUOTING = { "message", "hint", "code", "method", "cause" }
+
 --- Make a structured error without raising it.
 ---@param fields table the fields of bitrix24.Error; `kind` is required
 ---@return bitrix24.Error
 function errors.new(fields)
   local e = {}
   for key, value in pairs(fields) do e[key] = value end
+  for client in pairs(watched) do
+    for _, name in ipairs(QUOTING) do
+      if type(e[name]) == "string" then e[name] = client:redact(e[name]) or e[name] end
+    end
+  end
   e.message = one_line(e.message or "")
   if e.retryable == nil then e.retryable = false end
   if e.kind == "config" then e.sent = false end
@@ -163,6 +180,17 @@ function errors.nearest(name, candidates)
   return nil
 end
 
+--- A name as it is, unless it may be a secret in the wrong place: words have
+-- neither digits nor more than 15 letters, codes and tokens have.
+local function shown(key, nearest)
+  if nearest then return ("'%s'"):format(key) end
+  if type(key) ~= "string" then return tostring(key) end
+  for word in key:gmatch("[^_-]+") do
+    if #word > 15 or word:find("%A") then return "(not a name)" end
+  end
+  return ("'%s'"):format(key)
+end
+
 --- Refuse unknown keys of an options table, naming the nearest valid one.
 ---@param options table
 ---@param known table<string, any> valid names as keys
@@ -174,10 +202,7 @@ function errors.check_options(options, known, where)
   for key in pairs(options) do
     if known[key] == nil then
       local nearest = errors.nearest(key, names)
-      -- what is no name may be a secret in the wrong place
-      local shown = tostring(key)
-      if type(key) == "string" then shown = key:find("^[%w_-]+$") and "'" .. key .. "'" or "(not a name)" end
-      errors.config(("%s: unknown option %s"):format(where, shown),
+      errors.config(("%s: unknown option %s"):format(where, shown(key, nearest)),
         nearest and ("did you mean '%s'?"):format(nearest) or nil)
     end
   end

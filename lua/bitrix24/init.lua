@@ -11,8 +11,10 @@ local core = require "bitrix24.core"
 local domain = require "bitrix24.domain"
 local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
+local oauth = require "bitrix24.oauth"
 local options = require "bitrix24.options"
 local portal = require "bitrix24.portal"
+local tokens = require "bitrix24.tokens"
 
 local rawset, setmetatable, type = rawset, setmetatable, type
 
@@ -31,6 +33,10 @@ local bitrix24 = {
   file = json.file,
   --- Is this value a structured error of this module?
   is_error = errors.is_error,
+  --- A store of an application's tokens in a file: `token_file(path)`.
+  token_file = tokens.file,
+  --- Authorizing an application: `oauth.authorize_url{…}`, `oauth.exchange{…}`.
+  oauth = oauth,
   --- What became of a command of a batch: "ok", "failed", "skipped", "unknown" or "pending".
   state = batch.state,
 }
@@ -42,13 +48,18 @@ function bitrix24.connect(given)
   return portal.open(options.read(given))
 end
 
---- Names of the contract that this version does not have yet: they say so,
--- rather than look like a domain of the platform.
-local function later(name)
-  return function() errors.config(("bitrix24.%s is not in this version yet"):format(name)) end
+--- A budget of requests that several processes share through a file: the
+-- option `limiter` of all of them, one file for each portal.
+---@param path string
+---@return userdata limiter
+function bitrix24.limiter_file(path)
+  if type(path) ~= "string" or path == "" then
+    errors.config(("limiter_file: expected the path of a file, got %s"):format(type(path)))
+  end
+  local limiter, _, message = core.limiter.file(path)
+  if not limiter then errors.config("limiter_file: " .. message) end
+  return limiter
 end
-bitrix24.token_file, bitrix24.limiter_file = later "token_file", later "limiter_file"
-bitrix24.oauth = { authorize_url = later "oauth.authorize_url", exchange = later "oauth.exchange" }
 
 local default
 

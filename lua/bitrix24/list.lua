@@ -6,6 +6,7 @@
 --   send     function(params) → pending; starts a request, does not block
 --   wait     function(pending) → result, response; blocks, or raises
 --   cancel   function(pending)
+--   clean    function(text) → text without secrets, or nil
 -- and, for the strategies that ask for several pages in one request,
 --   may_batch   boolean
 --   command     function(params) → text of a command, nil when it cannot be one
@@ -126,6 +127,9 @@ end
 --- Forget the rest and raise now and on every further step: a loop that goes
 -- on after an error must not take it for the end of the list.
 local function fail(self, e)
+  local clean = self.caller.clean
+  -- what is said of a page may quote it, and a page may hold anything
+  if clean and errors.is_error(e) and e.kind == "protocol" then e.message = clean(e.message) end
   self.failure = e
   pcall(self.close, self)
   errors.throw(e)

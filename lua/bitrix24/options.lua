@@ -1,12 +1,16 @@
 --- The options of `connect`: checked by name, type and range before anything
 -- else happens. An unknown option is an error that names the nearest one.
 
+local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local grant = require "bitrix24.grant"
+local loop = require "bitrix24.loop"
+local tokens = require "bitrix24.tokens"
 
 local getenv = os.getenv
 local math_type, huge = math.type, math.huge
 local find = string.find
-local pairs, tostring, type = pairs, tostring, type
+local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -21,6 +25,9 @@ local function is_count(value) return math_type(value) == "integer" and value >=
 local function is_positive(value) return math_type(value) == "integer" and value > 0 end
 local function is_nulls(value) return value == "drop" or value == "keep" end
 local function is_rate(value) return type(value) == "number" and value > 0 and value < huge end
+local function is_store(value) return not tokens.problem(value) end
+local function is_loop(value) return not loop.problem(value) end
+local function is_limiter(value) return core.limiter.is_limiter(value) end
 local function is_limits(value)
   if value == "standard" or value == "enterprise" or value == false then return true end
   if type(value) ~= "table" then return false end
@@ -37,7 +44,9 @@ local BOOLEAN = { is_boolean, "true or false" }
 --- name → { check, what it must be }
 local KNOWN = {
   webhook = { is_string, "the address of an inbound webhook, https://HOST/rest/USER/CODE/" },
-  domain = STRING, access_token = STRING,
+  domain = STRING, access_token = STRING, client_id = STRING, client_secret = STRING, oauth_url = STRING,
+  tokens = { is_store, "a store of tokens, e.g. bitrix24.token_file(path)" },
+  limiter = { is_limiter, "a budget, e.g. bitrix24.limiter_file(path)" },
   limits = { is_limits, [["standard", "enterprise", {rate=, burst=} or false]] },
   max_connections = { is_positive, "a positive integer" },
   timeout = SECONDS, connect_timeout = SECONDS,
@@ -47,14 +56,11 @@ local KNOWN = {
   nulls = { is_nulls, [["drop" or "keep"]] },
   ca_file = STRING, proxy = STRING, user_agent = { is_token, "printable ASCII text" },
   log = { is_function, "a function" },
+  loop = { is_loop, "an adapter of an event loop, e.g. require \"bitrix24.loop.luv\"" },
 }
-
-local OAUTH = "use an inbound webhook, or domain with access_token"
 
 --- Options of the contract that this version does not have yet, and what there is instead.
 local LATER = {
-  client_id = OAUTH, client_secret = OAUTH, tokens = OAUTH, oauth_url = OAUTH,
-  limiter = "clients of one process share a budget by themselves",
   record = "the option log tells what happens",
   replay = "require \"bitrix24.sandbox\" answers without a portal",
   profile = "set BITRIX24_WEBHOOK to the webhook's address",
@@ -66,6 +72,54 @@ local TARIFFS = {
   enterprise = { rate = 5, burst = 250 },
   [false] = { rate = 0, burst = 0 },
 }
+
+local APPLICATION = { "client_id", "client_secret", "tokens", "oauth_url" }
+
+local function missing(name, what, hint)
+  errors.config(("connect: option '%s' is missing: %s"):format(name, what), hint)
+end
+
+--- An application that renews its tokens.
+local function read_application(out)
+  local store = out.tokens
+  if out.access_token then
+    errors.config("connect: give either 'tokens' or 'access_token', not both")
+  end
+  if not store then
+    missing("tokens", "an application's tokens are renewed and must be kept",
+      'tokens = bitrix24.token_file("tokens.json")')
+  end
+  for _, name in ipairs { "client_id", "client_secret" } do
+    if not out[name] then missing(name, "without it the tokens cannot be renewed") end
+  end
+  if not out.domain then
+    missing("domain", "give the portal's host", 'domain = "example.bitrix24.com"')
+  end
+  local server, why = grant.origin(out.oauth_url or grant.SERVER, out.insecure)
+  if not server then errors.config("connect: option 'oauth_url': " .. why) end
+  out.oauth_url = server
+  out.renewable, out.account = true, out.client_id
+end
+
+--- One way to authorize, and all that it needs.
+local function read_credentials(out)
+  local application = false
+  for _, name in ipairs(APPLICATION) do application = application or out[name] ~= nil end
+  if out.webhook and (out.domain or out.access_token or application) then
+    errors.config("connect: give either 'webhook' or 'domain' with 'access_token' or 'tokens', not both")
+  end
+  if application then return read_application(out) end
+  if out.domain and not out.access_token then
+    missing("access_token", "'domain' needs it, or 'tokens' with 'client_id' and 'client_secret'")
+  end
+  if not out.webhook and not out.access_token then
+    out.webhook = getenv("BITRIX24_WEBHOOK")
+    if not is_string(out.webhook) then
+      errors.config("connect: no portal given",
+        "pass the address of an inbound webhook, or set BITRIX24_WEBHOOK to it")
+    end
+  end
+end
 
 local options = {}
 
@@ -97,19 +151,7 @@ function options.read(given)
   end
   local tariff = TARIFFS[out.limits == nil and "standard" or out.limits] or out.limits
   out.rate, out.burst = tariff.rate, tariff.burst
-  if out.webhook and (out.domain or out.access_token) then
-    errors.config("connect: give either 'webhook' or 'domain' with 'access_token', not both")
-  end
-  if out.domain and not out.access_token then
-    errors.config("connect: 'domain' needs 'access_token'")
-  end
-  if not out.webhook and not out.access_token then
-    out.webhook = getenv("BITRIX24_WEBHOOK")
-    if not is_string(out.webhook) then
-      errors.config("connect: no portal given",
-        "pass the address of an inbound webhook, or set BITRIX24_WEBHOOK to it")
-    end
-  end
+  read_credentials(out)
   return out
 end
 

@@ -10,6 +10,7 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local faults = require "bitrix24.fault"
 local wire = require "bitrix24.wire"
 
 local judge = core.client.judge
@@ -262,7 +263,7 @@ local function again(self, pending, answer)
     self.alone[pending.method] = true
     return true
   end
-  -- by itself it is refused once more, which renews the token
+  -- by itself it is refused once more
   if answer.code == "expired_token" then return true end
   pending.refused = answer.code
   if answer.code == "OPERATION_TIME_LIMIT" then self.blocked[pending.method] = true end
@@ -320,10 +321,14 @@ function Planner:deliver(lane, commands, shared)
     client:note_command(pending.method, answer)
     if pending.done then -- luacheck: ignore
       -- cancelled meanwhile
+    elseif answer.code == "expired_token" and client.renewal and not pending.repacked then
+      -- the token ended on the way: together they are refused, which renews it
+      pending.shared, pending.repacked = nil, true
+      self.lanes[lane.name]:push(pending)
     elseif answer.code and again(self, pending, answer) then
       self:send_alone(pending)
     elseif answer.code or answer.message then
-      client:finish(pending, client:command_fault(pending, answer, shared))
+      client:finish(pending, faults.of_command(client, pending, answer, shared))
     else
       if lane.apart then self.blocked[pending.method] = nil end
       client:finish(pending, nil, answer.result, {

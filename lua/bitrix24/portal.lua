@@ -5,6 +5,7 @@ local catalogue = require "bitrix24.catalogue"
 local client = require "bitrix24.client"
 local domain = require "bitrix24.domain"
 local errors = require "bitrix24.errors"
+local faults = require "bitrix24.fault"
 local list = require "bitrix24.list"
 local wire = require "bitrix24.wire"
 
@@ -64,6 +65,7 @@ local function caller(self, name, method)
     send = function(params) return here:send(method, version, params) end,
     wait = function(pending) return here:wait(pending) end,
     cancel = function(pending) here:cancel(pending) end,
+    clean = function(text) return here:clean(text) end,
     poll = function() here:poll() end,
     -- for bulk strategies: several calls of the method in one request
     may_batch = here.batch and not here.tasks:inside(),
@@ -75,7 +77,7 @@ local function caller(self, name, method)
     end,
     wait_batch = function(pending) return here:wait_batch(pending) end,
     fault = function(answer, pending)
-      return here:command_fault(call(nil), answer, pending)
+      return faults.of_command(here, call(nil), answer, pending)
     end,
   }
 end
@@ -187,7 +189,8 @@ function Portal.__tostring(self)
   local here = rawget(self, CLIENT)
   if here.core:is_closed() then return "bitrix24 portal (closed)" end
   local version = rawget(self, VERSION)
-  return ("bitrix24 portal %s%s"):format(here.core:origin(), version and (" (REST %d)"):format(version) or "")
+  return ("bitrix24 portal %s%s"):format(here:clean(here.at),
+    version and (" (REST %d)"):format(version) or "")
 end
 
 --- Views are closed with their portal, not by themselves.

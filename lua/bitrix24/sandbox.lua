@@ -8,6 +8,7 @@
 
 local error, ipairs, next, pairs, require, setmetatable, type =
   error, ipairs, next, pairs, require, setmetatable, type
+local concat = table.concat
 local open = io.open
 local package = package
 local math_type = math.type
@@ -219,23 +220,63 @@ function Sandbox:set(kind, id, fields)
   control(self, { op = "set", kind = kind, id = id, fields = fields })
 end
 
-local ACTIONS = { "reset", "cut", "html", "empty", "hang" }
+local ACTIONS = {
+  "reset", "cut", "html", "empty", "hang", "reset_body", "length", "gzip", "gzip_cut", "unavailable",
+  "drip", "stall", "forget", "vanish",
+  "flood", "flood_length", "headers", "deep", "bomb", "redirect", "redirect_new",
+}
+local TRANSFERS = {
+  "whole", "reset", "cut", "reset_body", "length", "stall", "drip", "gzip_cut", "flood", "flood_length",
+  "headers", "bomb",
+}
+local FORGETS = { "forget", "vanish" }
 local FAULT = { method = true, nth = true, action = true, after = true, count = true }
 local FAULT_ACTION = {
   status = true, body = true, headers = true, error = true, description = true,
-  delay = true, retry_after = true,
+  delay = true, retry_after = true, transfer = true, every = true, forget = true, depth = true,
 }
 
---- Let a request fail. `action`: "reset", "cut", "html", "empty", "hang", an
--- error code of the platform, or { status=, body=, headers=, error=,
--- description=, delay=, retry_after= }; `nth` matching request from now (1),
--- `count` in a row (1), `after = true` runs the method first.
+local function check_word(value, words, name)
+  for _, word in ipairs(words) do
+    if value == word then return end
+  end
+  local nearest = errors.nearest(value, words)
+  errors.config(("fault: action: '%s' must be one of %s"):format(name, concat(words, ", ")),
+    nearest and ("did you mean '%s'?"):format(nearest))
+end
+
+local function check_action(action)
+  errors.check_options(action, FAULT_ACTION, "fault: action")
+  if action.transfer ~= nil then check_word(action.transfer, TRANSFERS, "transfer") end
+  if action.forget ~= nil then check_word(action.forget, FORGETS, "forget") end
+  if action.every ~= nil and not is_number(action.every, 0) then
+    errors.config("fault: action: 'every' must be a number of seconds")
+  end
+  if action.depth ~= nil and not is_count(action.depth) then
+    errors.config("fault: action: 'depth' must be a number of levels")
+  end
+end
+
+--- Let a request fail. `action` is a name, an error code of the platform, or
+-- { status=, body=, headers=, error=, description=, delay=, retry_after=, depth=,
+-- transfer=, every=, forget= }; `nth` matching request from now (1), `count` in a row
+-- (1; for the redirects without end), `after = true` runs the method first.
+--
+-- Names. No answer: "reset", "hang". Instead of the method's answer: "html" (502),
+-- "unavailable" (503), "empty", "gzip" (bytes that are none), "redirect" (302 to
+-- itself), "redirect_new" (to a new path each time), "deep" (JSON nested 10,000), and
+-- without end "flood", "flood_length" (announced as 10 GiB), "headers", "bomb"
+-- (compressed). The method's answer, badly sent: "cut", "reset_body", "stall" (half
+-- of it, then the connection is closed, reset, or nothing comes), "gzip_cut", "length"
+-- (longer than announced), "drip" (a byte each 50 ms, or `every` seconds, for ever).
+-- The method's answer, and no more on its connection: "forget" (the next request
+-- is met by a reset, and is not looked at), "vanish" (by silence).
 ---@param spec { method: string?, nth: integer?, action: any, after: boolean?, count: integer? }
 function Sandbox:fault(spec)
   errors.check_options(spec, FAULT, "fault")
   local action = spec.action
   if type(action) == "table" then
-    errors.check_options(action, FAULT_ACTION, "fault: action")
+    check_action(action)
   elseif type(action) ~= "string" then
     errors.config("fault: 'action' is missing")
   elseif errors.nearest(action, ACTIONS) and errors.nearest(action, ACTIONS) ~= action then
@@ -250,7 +291,66 @@ function Sandbox:fault(spec)
   control(self, { op = "fault", fault = spec })
 end
 
---- Records, requests, faults, limits and tokens back to the start.
+local MOVE = { status = true, to = true }
+local MOVED = { [301] = true, [302] = true, [307] = true, [308] = true }
+
+--- Give the portal another address: from now on requests of the API that come to
+-- the present one are answered with `status` (302) and the same path at `to`, and new
+-- tokens name it. `to` is "https://HOST:PORT"; without it, this server's other name
+-- (127.0.0.1 or localhost). sb.url and sb.webhook keep the first address, and
+-- `sb:move(false)` goes back to it.
+---@param spec { status: integer?, to: string? }|false|nil
+---@return string url the address from now on
+function Sandbox:move(spec)
+  if not spec then return control(self, { op = "move" }) end
+  errors.check_options(spec, MOVE, "move")
+  local status, to = spec.status or 302, spec.to
+  if not MOVED[status] then errors.config("move: 'status' must be 301, 302, 307 or 308") end
+  if to ~= nil then
+    to = type(to) == "string" and to:match("^(https?://[%w.-]+:?%d*)/?$")
+    if not to then errors.config("move: 'to' must be an origin such as https://localhost:8443") end
+  end
+  return control(self, { op = "move", status = status, to = to })
+end
+
+--- How many bytes of broken answers ("cut" to "bomb") went out so far.
+---@return integer
+function Sandbox:sent()
+  if not self.server then errors.config("the sandbox is stopped") end
+  return self.server:sent()
+end
+
+---@class bitrix24.SandboxPort
+---@field port integer
+---@field url string "http://127.0.0.1:PORT"
+---@field webhook string an address there that looks like a webhook's
+local Port = {}
+Port.__name = "bitrix24.sandbox.port"
+Port.__index = Port
+
+--- Give the port back. May be called again.
+function Port:close() self.socket:close() end
+
+Port.__close = Port.close
+Port.__gc = Port.close
+
+local function port_at(socket, problem)
+  if not socket then errors.config("sandbox: cannot take a port: " .. problem) end
+  local port = socket:port()
+  local url = ("http://127.0.0.1:%d"):format(port)
+  return setmetatable({ socket = socket, port = port, url = url, webhook = url .. "/rest/1/nobody/" }, Port)
+end
+
+--- A port of 127.0.0.1 that refuses connections, and that nobody else gets
+-- until it is closed.
+---@return bitrix24.SandboxPort
+function sandbox.closed_port() return port_at(server.closed_port()) end
+
+--- A port of 127.0.0.1 where connecting gets no answer at all.
+---@return bitrix24.SandboxPort
+function sandbox.blackhole() return port_at(server.blackhole()) end
+
+--- Records, requests, faults, limits, tokens and address back to the start.
 function Sandbox:reset() control(self, { op = "reset" }) end
 
 --- Let the portal's clock run ahead: limits fall, tokens expire.

@@ -39,6 +39,7 @@ function tasks.new(client)
   return setmetatable({
     client = client,
     by_thread = {}, -- coroutine → task that lives
+    depth = 0, -- tasks that are being resumed, one inside the other
   }, Tasks)
 end
 
@@ -51,6 +52,11 @@ end
 --- Does the running code belong to a task?
 function Tasks:inside()
   return self.by_thread[running()] ~= nil
+end
+
+--- Is a task being run, by whatever coroutine is running now?
+function Tasks:resuming()
+  return self.depth > 0
 end
 
 --- The portal is closed by the running task, or from elsewhere.
@@ -217,6 +223,16 @@ end
 
 -- ---- loops ---------------------------------------------------------------------
 
+local function stepped(self, ...)
+  self.depth = self.depth - 1
+  return ...
+end
+
+local function step(self, thread, index)
+  self.depth = self.depth + 1
+  return stepped(self, resume(thread, index))
+end
+
 --- Resume every task of a loop that can go on, until all wait.
 local function run_ready(self, loop)
   while loop.first <= loop.last do
@@ -225,12 +241,9 @@ local function run_ready(self, loop)
     loop.first = loop.first + 1
     task.queued = nil
     if not task.ended then
-      if task.fresh then
-        task.fresh = nil
-        settle(self, task, resume(task.thread, task.index))
-      else
-        settle(self, task, resume(task.thread))
-      end
+      local index = task.fresh and task.index or nil
+      task.fresh = nil
+      settle(self, task, step(self, task.thread, index))
       if task.ended then spawn(self, task.group) end
     end
   end

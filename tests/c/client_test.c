@@ -395,8 +395,7 @@ static int live_once(const b24_alloc *alloc) {
   static const script steps[] = {{B24_OUTCOME_ANSWER, 200, NULL, 1}};
   world w;
   b24_clock clock = {world_now, world_unix, &w};
-  b24_transport transport = {&w, world_start, world_wait, world_cancel,
-                             world_close};
+  b24_transport transport = world_transport(&w);
   b24_options options;
   b24_client *client = NULL;
   b24_request *r = NULL;

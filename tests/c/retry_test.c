@@ -107,6 +107,19 @@ TEST(every_system_error_has_its_verdict) {
   }
 }
 
+TEST(an_error_is_no_answer_that_a_key_brings_back) {
+  b24_attempt a = answered(500, "INTERNAL_SERVER_ERROR");
+  b24_verdict v;
+  a.harmless = a.keyed = 1;
+  b24__retry_decide(&v, &a);
+  CHECK_INT(v.action, B24_FAIL);
+  CHECK_INT(v.sent, B24_SENT_YES);
+  a.outcome = B24_OUTCOME_LOST;
+  a.decoded = 0;
+  b24__retry_decide(&v, &a);
+  CHECK_INT(v.action, B24_RETRY);
+}
+
 TEST(an_answer_without_error_is_done) {
   b24_attempt a = answered(200, NULL);
   b24_verdict v;
@@ -276,6 +289,7 @@ TEST(an_expired_token_is_renewed_where_that_is_possible) {
 
 int main(void) {
   RUN(every_system_error_has_its_verdict);
+  RUN(an_error_is_no_answer_that_a_key_brings_back);
   RUN(an_answer_without_error_is_done);
   RUN(how_attempts_can_end_without_an_answer);
   RUN(unreadable_answers_are_repeated_only_when_harmless);

@@ -33,6 +33,7 @@ typedef struct world {
   int64_t at[32]; /* when each attempt began */
   int64_t timeout[32]; /* what it was allowed */
   const char *message; /* what every attempt's message is */
+  const char *location; /* where every redirect points */
   int refuse;          /* so many attempts cannot be begun */
   int closed;
   int cancelled;
@@ -60,6 +61,8 @@ static b24_kind world_start(void *self, b24_exchange *x, b24_error *err) {
   x->content_type[0] = x->location[0] = x->message[0] = '\0';
   if (w->message != NULL)
     (void)snprintf(x->message, sizeof x->message, "%s", w->message);
+  if (w->location != NULL && s->status / 100 == 3)
+    (void)snprintf(x->location, sizeof x->location, "%s", w->location);
   b24__buf_clear(&x->answer);
   if (s->body != NULL) (void)b24__buf_puts(&x->answer, s->body);
   if (w->started < 32) {
@@ -110,13 +113,25 @@ static void world_cancel(void *self, b24_exchange *x) {
   w->cancelled++;
 }
 
-static void world_close(void *self) { ((world *)self)->closed++; }
+static void world_close(void *self, int forked) {
+  (void)forked;
+  ((world *)self)->closed++;
+}
+
+static inline b24_transport world_transport(world *w) {
+  b24_transport transport = {0};
+  transport.self = w;
+  transport.start = world_start;
+  transport.wait = world_wait;
+  transport.cancel = world_cancel;
+  transport.close = world_close;
+  return transport;
+}
 
 static inline b24_client *client_in(world *w, b24_options *options,
                              const script *steps, int count) {
   static b24_clock clock;
-  b24_transport transport = {w, world_start, world_wait, world_cancel,
-                             world_close};
+  b24_transport transport = world_transport(w);
   b24_client *client = NULL;
   b24_error err;
   memset(w, 0, sizeof *w);

@@ -40,17 +40,39 @@ describe("README.md", function()
   local here = require "support.portal" (_ENV, { tasks = 60, contacts = 300, chats = 40 })
   local printed, environment
 
+  local store
+
+  --- Options of the document, at the sandbox.
+  local function at_sandbox(given)
+    local out = {}
+    for name, value in pairs(given) do out[name] = value end
+    if out.domain then out.domain, out.oauth_url = here.sb.url, out.tokens and here.sb.url end
+    return out
+  end
+
   before_each(function()
-    printed = {}
+    printed, store = {}, os.tmpname()
+    os.remove(store)
     local module = setmetatable({
-      connect = function(given) return here:connect(type(given) == "table" and given or nil) end,
+      connect = function(given) return here:connect(type(given) == "table" and at_sandbox(given) or nil) end,
+      token_file = function() return bitrix24.token_file(store) end,
+      oauth = {
+        authorize_url = bitrix24.oauth.authorize_url,
+        exchange = function(given)
+          given.oauth_url = here.sb.url
+          return bitrix24.oauth.exchange(given)
+        end,
+      },
     }, { __index = bitrix24 })
+    local known = {
+      BITRIX24_WEBHOOK = here.sb.webhook, CLIENT_ID = here.sb.oauth.client_id,
+      CLIENT_SECRET = here.sb.oauth.client_secret,
+    }
     environment = setmetatable({
       portal = here.portal, bitrix24 = module,
-      os = setmetatable({ getenv = function(name)
-        assert.equal("BITRIX24_WEBHOOK", name)
-        return here.sb.webhook
-      end }, { __index = os }),
+      app = here:connect { domain = here.sb.url, access_token = here.sb.oauth.access_token },
+      os = setmetatable({ getenv = function(name) return assert(known[name], name) end }, { __index = os }),
+      io = setmetatable({ read = function() return here.sb.oauth.code end }, { __index = io }),
       print = function(...)
         local words = table.pack(...)
         for i = 1, words.n do words[i] = tostring(words[i]) end
@@ -60,6 +82,10 @@ describe("README.md", function()
         return name == "bitrix24" and module or require(name)
       end,
     }, { __index = _G })
+  end)
+
+  after_each(function()
+    for _, suffix in ipairs { "", ".lock", ".new" } do os.remove(store .. suffix) end
   end)
 
   --- Run a piece of the document; → what it returns.
@@ -107,7 +133,6 @@ describe("README.md", function()
       it(row.name, function()
         environment.id = here.portal.crm.calllist.add { ENTITY_TYPE = "CONTACT", ENTITIES = { 1, 2, 3 } }
         environment.sid = here.portal.crm.automatedsolution.list:first().id
-        environment.app = here:connect { domain = here.sb.url, access_token = here.sb.oauth.access_token }
         if row.name:find("delete (application)", 1, true) or row.name:find("run (application)", 1, true) then
           environment.app.crm.automation.trigger.add { CODE = "c5u4m", NAME = "Paid" }
         end
@@ -131,8 +156,8 @@ describe("README.md", function()
     local options = require "bitrix24.options"
     local text = README:match("`connect` takes.-\n\n")
     for _, name in ipairs { "webhook", "domain", "access_token", "timeout", "connect_timeout", "retries",
-      "wait_max", "max_connections", "nulls", "strict", "ca_file", "proxy", "user_agent", "insecure",
-      "log" } do
+      "wait_max", "max_connections", "tokens", "nulls", "strict", "ca_file", "proxy", "user_agent",
+      "insecure", "log" } do
       assert.truthy(text:find("`" .. name .. "`", 1, true), name)
       local ok, e = pcall(options.read, { [name] = {} })
       assert.is_false(ok)

@@ -13,6 +13,7 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local faults = require "bitrix24.fault"
 local fill = require "bitrix24.batch.fill"
 local wire = require "bitrix24.wire"
 
@@ -157,9 +158,9 @@ local function take(run, chunk, calls, places, outcomes, shared)
     elseif answer.code and again(run, command, answer.code) then
       command.state, command.alone, refused = "pending", true, run.halt
     elseif answer.message and run.wire == 3 then
-      fail(run, command, client:command_fault(calls[i], answer, shared), "unknown")
+      fail(run, command, faults.of_command(client, calls[i], answer, shared), "unknown")
     elseif answer.code or answer.message then
-      local fault = client:command_fault(calls[i], answer, shared)
+      local fault = faults.of_command(client, calls[i], answer, shared)
       local missing = fill.dangling(command, places)
       if missing then fault.hint = missing .. ": the command had the reference's text for a value" end
       fail(run, command, fault)

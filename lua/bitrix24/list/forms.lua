@@ -190,7 +190,7 @@ local function pagination_form(ctx)
   local first = first_position(ctx, "pagination.offset", own.offset)
   if number and own.offset == nil then first = (max(number, 1) - 1) * whole end
   return form({
-    style = "page", first = first, asked = asked, size = page.size,
+    style = "page", first = first, asked = asked, size = page.size, exact = ctx.row ~= nil,
   }, function(_, copy, position)
     -- an unknown method may not take it: asked as it was given, until it shows
     -- that there may be more

@@ -9,4 +9,5 @@ return {
   "bitrix24.sandbox.im",
   "bitrix24.sandbox.hr",
   "bitrix24.sandbox.tasks",
+  "bitrix24.sandbox.events", -- last: it looks at what the others change
 }

@@ -2,8 +2,10 @@
 -- (or none: any request), counts the requests that match from the moment it
 -- was made, and strikes the nth of them, `count` times in a row.
 
+local huge = math.huge
 local setmetatable = setmetatable
 local remove = table.remove
+local breaks = require "bitrix24.sandbox.breaks"
 
 local _ENV = nil -- luacheck: ignore
 
@@ -19,10 +21,12 @@ end
 
 ---@param spec table { method=, nth=, action=, after=, count= }
 function Faults:add(spec)
+  local first = spec.nth or 1
+  local count = spec.count or (breaks.endless[spec.action] and huge or 1)
   self.list[#self.list + 1] = {
     method = spec.method and spec.method:lower(),
-    first = spec.nth or 1,
-    last = (spec.nth or 1) + (spec.count or 1) - 1,
+    first = first,
+    last = first + count - 1,
     action = spec.action,
     after = spec.after or false,
     seen = 0,

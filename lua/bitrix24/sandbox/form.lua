@@ -36,7 +36,7 @@ end
 --- Name and bracketed segments of a decoded key, by PHP's rules: an unclosed
 -- bracket is part of the name, what follows the last bracket is ignored.
 local function segments(key)
-  local base, rest = match(key, "^%s*([^%[]*)(.*)$")
+  local base, rest = match(key, "^ *([^%[]*)(.*)$")
   local path = {}
   while sub(rest, 1, 1) == "[" do
     local inside, after = match(rest, "^%[([^%]]*)%](.*)$")
@@ -44,7 +44,7 @@ local function segments(key)
       if #path == 0 then base = base .. "_" .. sub(rest, 2) end
       break
     end
-    path[#path + 1] = inside
+    path[#path + 1] = find(inside, "^%s$") and "" or inside -- a blank is nothing
     rest = after
   end
   return (gsub(base, "[ .]", "_")), path

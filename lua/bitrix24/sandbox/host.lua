@@ -9,6 +9,7 @@ local traceback = debug.traceback
 local json = require "bitrix24.json"
 local batch = require "bitrix24.sandbox.batch"
 local batch3 = require "bitrix24.sandbox.batch3"
+local moves = require "bitrix24.sandbox.moves"
 local portals = require "bitrix24.sandbox.portal"
 local router = require "bitrix24.sandbox.router"
 local stores = require "bitrix24.sandbox.store"
@@ -22,6 +23,7 @@ local controls = {}
 function controls.begin(portal, order)
   local tokens = portal.tokens
   portal.url, portal.domain = order.url, order.domain
+  portal.moves = moves.new(portal)
   return {
     code = portal.code,
     oauth = {
@@ -67,7 +69,13 @@ function controls.fault(portal, order)
   return true
 end
 
+function controls.move(portal, order)
+  if not order.status then return portal.moves:undo() end
+  return portal.moves:go(order.status, order.to)
+end
+
 function controls.reset(portal)
+  portal.moves:undo()
   portal.store:reset()
   portal:restart()
   return true
@@ -118,7 +126,7 @@ return function(text, helpers)
     local done, answer = xpcall(router.handle, traceback, portal, request)
     if not done then answer = bare_answer(portal, tostring(answer)) end
     return answer.status or 500, router.flat_headers(answer.headers or {}), answer.body or "", {
-      delay = answer.delay, drop = answer.drop, cut = answer.cut,
+      delay = answer.delay, transfer = answer.transfer, every = answer.every, forget = answer.forget,
     }
   end
 

@@ -35,7 +35,7 @@ end
 ---@param params table
 ---@param key string
 ---@param run fun(): table makes the answer
----@return table? answer, table? failure
+---@return table? answer, table? failure, function? forget takes the answer out of memory
 function idempotency.around(portal, visitor, method, params, key, run)
   if #key < 1 or #key > 255 or match(key, "[^\32-\126]") then
     return nil, failure.new3("INVALIDIDEMPOTENCYKEYEXCEPTION", "Invalid Idempotency-Key")
@@ -69,7 +69,7 @@ function idempotency.around(portal, visitor, method, params, key, run)
       expires = portal:now() + KEPT_SECONDS,
     }
   end
-  return answer
+  return answer, nil, function() portal.replays[slot] = nil end
 end
 
 return idempotency

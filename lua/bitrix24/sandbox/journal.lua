@@ -42,6 +42,18 @@ local function mask(text, secrets)
   return (gsub(text, "%w+", function(run) return secrets[run] and MASK or nil end))
 end
 
+-- What is sent as a credential and is none of this portal's is somebody else's.
+local CREDENTIALS = {
+  auth = true, access_token = true, refresh_token = true, client_secret = true, code = true,
+}
+
+local function mask_query(uri)
+  uri = gsub(gsub(uri, "^(/rest/%d+/)[^/?]+/", "%1***/"), "^(/rest/api/%d+/)[^/?]+/", "%1***/")
+  return (gsub(uri, "([?&]([%w_]+)=)[^&]*", function(before, name)
+    return CREDENTIALS[name] and before .. MASK or nil
+  end))
+end
+
 local function latin(text)
   return (gsub(text, "[\128-\255]", function(c) return utf8_char(c:byte()) end))
 end
@@ -82,7 +94,7 @@ function Journal:add(request, at)
   for name, value in pairs(request.headers) do headers[name] = (carry(mask(value, secrets))) end
   local entry = {
     http_method = request.http_method,
-    path = (carry(mask(request.uri, secrets))),
+    path = (carry(mask(mask_query(request.uri), secrets))),
     headers = headers,
     at = at,
   }
@@ -99,6 +111,11 @@ end
 function Journal:describe(entry, method, version, params)
   entry.method = (carry(method))
   entry.version = version
+  if method == "oauth.token" then
+    local shown = {}
+    for name, value in pairs(params) do shown[name] = CREDENTIALS[name] and MASK or value end
+    params = shown
+  end
   entry.params = mask_value(params, secret_set(self.portal))
 end
 

@@ -28,7 +28,8 @@ local function word(portal, version)
   return function(failed) return json_answer(portal, failed.status, failure.body(failed, version)) end
 end
 
---- Read /rest/[api/][USER/CODE/]METHOD[.json].
+--- Read /rest/[hop-N/][api/][USER/CODE/]METHOD[.json]; the hops are those of
+-- the fault "redirect_new".
 local function read_path(path)
   local target = { version = 2 }
   local segments = {}
@@ -36,7 +37,8 @@ local function read_path(path)
     segments[#segments + 1] = form.unescape(segment)
   end
   local first = 1
-  if segments[1] == "api" then target.version, first = 3, 2 end
+  if match(segments[1] or "", "^hop%-%d+$") then first = 2 end
+  if segments[first] == "api" then target.version, first = 3, first + 1 end
   if segments[first] and segments[first + 1] and match(segments[first], "^%d+$") then
     target.user, target.code = segments[first], segments[first + 1]
     first = first + 2
@@ -132,7 +134,8 @@ local function natural(portal, request, job)
   end
   local key = job.version == 3 and request.headers["idempotency-key"]
   if not key or not idempotency.is_write(method) then return run() end
-  local answer, rejected = idempotency.around(portal, visitor, method, job.params, key, run)
+  local answer, rejected
+  answer, rejected, job.forget = idempotency.around(portal, visitor, method, job.params, key, run)
   if answer then return answer end
   answer = refuse(rejected)
   answer.headers["Idempotency-Key"] = key
@@ -140,14 +143,16 @@ local function natural(portal, request, job)
 end
 
 --- Answer, broken by what was ordered for the method.
-local function answer_with_faults(portal, name, entry, run, refuse)
+local function answer_with_faults(portal, name, entry, request, run, refuse)
   local fault = portal.faults:take(name, false)
   local answer, job
   if not fault or breaks.runs_first(fault) then answer, job = run() end
   fault = fault or (job and job.visitor and job.visitor.broken)
   if not fault then return answer end
   entry.fault = type(fault.action) == "string" and fault.action or "table"
-  return breaks.apply(fault.action, answer, refuse)
+  -- the answer is an error after all: no key brings it back (api-reference/rest-v3)
+  if job and job.forget and not breaks.is_transport(fault.action) then job.forget() end
+  return breaks.apply(fault.action, answer, refuse, request)
 end
 
 local function rest(portal, request, path, query, entry)
@@ -163,7 +168,9 @@ local function rest(portal, request, path, query, entry)
     or match(request.headers["authorization"] or "", "^[Bb]earer%s+(%S+)")
   job.params.auth = nil
   portal.journal:describe(entry, target.method, job.version, job.params)
-  return answer_with_faults(portal, target.method, entry, function()
+  local elsewhere = portal.moves and portal.moves:answer(request)
+  if elsewhere then return elsewhere end
+  return answer_with_faults(portal, target.method, entry, request, function()
     return natural(portal, request, job), job
   end, word(portal, job.version))
 end
@@ -173,7 +180,7 @@ local function token_endpoint(portal, request, _, query, entry)
   for key, value in pairs(form.decode(request.body)) do params[key] = value end
   portal.journal:describe(entry, "oauth.token", 2, params)
   local refuse = word(portal, 2)
-  return answer_with_faults(portal, "oauth.token", entry, function()
+  return answer_with_faults(portal, "oauth.token", entry, request, function()
     local granted, refused = portal.tokens:exchange(params)
     if refused then return refuse(refused) end
     return json_answer(portal, 200, granted)
@@ -206,7 +213,7 @@ local function own_route(portal, path)
     if path:sub(1, #prefix) == prefix then
       return function(_, request, _, _, entry)
         portal.journal:describe(entry, "download", 2, {})
-        return answer_with_faults(portal, "download", entry, function()
+        return answer_with_faults(portal, "download", entry, request, function()
           local status, headers, body = serve(request)
           return { status = status, headers = headers, body = body }
         end, word(portal, 2))
@@ -225,14 +232,14 @@ end
 --- Answer one request.
 ---@param portal table
 ---@param request table { http_method=, uri=, headers=, body= }
----@return table answer { status=, headers=, body=, drop=, cut=, delay= }
+---@return table answer see breaks.lua
 function router.handle(portal, request)
   local path, query = match(request.uri, "^([^?#]*)%??([^#]*)")
   local entry = portal.journal:add(request, portal:now())
   local answer = route(portal, path)(portal, request, path, query, entry)
   local latency = portal.options.latency or 0
   if answer.delay ~= -1 then answer.delay = latency + (answer.delay or 0) end
-  if not answer.drop then entry.status = answer.status end
+  if answer.transfer ~= "reset" then entry.status = answer.status end
   return answer
 end
 
