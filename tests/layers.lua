@@ -182,13 +182,13 @@ if sandbox then
 end
 
 -- Data that can change, but for constants that the loader relocates and the
--- guards around what libcurl does to the whole process.
+-- pthread_once_t around curl_global_init, which is there to be global.
 local globals = {}
 for _, object in ipairs(join(files(build .. "/obj/core", "*.o"), files(build .. "/obj/lua", "*.o"))) do
   for _, line in ipairs(lines_of("objdump -t " .. object)) do
     local section, name = line:match "%sO%s+(%S+)%s+%x+%s+(%S+)$"
     local constant = section and (section:find "rodata" or section:find "rel%.ro")
-    local once = (name == "init_once" or name == "closing") and object:find "/transport_curl%.o$"
+    local once = name == "init_once" and object:find "/transport_curl%.o$"
     -- the process's limiters: the platform counts by address
     local shared = (name == "entries" or name == "lock") and object:find "/registry%.o$"
     if section and not constant and not once and not shared then

@@ -102,6 +102,20 @@ static b24_kind take_webhook(b24_auth *auth, const b24_options *options,
   return B24_OK;
 }
 
+/* What the proxy is told: user:password, and the password alone. */
+static b24_kind hide_proxy(b24_redact *secrets, const char *proxy) {
+  const char *from, *end, *colon;
+  b24_kind kind;
+  if (proxy == NULL || (end = strrchr(proxy, '@')) == NULL) return B24_OK;
+  from = strstr(proxy, "://");
+  from = from != NULL && from < end ? from + 3 : proxy;
+  kind = b24__redact_add(secrets, from, (size_t)(end - from));
+  colon = memchr(from, ':', (size_t)(end - from));
+  if (kind == B24_OK && colon != NULL && end - colon > 4)
+    kind = b24__redact_add(secrets, colon + 1, (size_t)(end - colon - 1));
+  return kind;
+}
+
 b24_kind b24__auth_init(b24_auth *auth, const b24_alloc *alloc,
                         const b24_options *options, b24_error *err) {
   const char *account = options->account;
@@ -118,6 +132,8 @@ b24_kind b24__auth_init(b24_auth *auth, const b24_alloc *alloc,
                      "no credentials: give webhook, or domain and "
                      "access_token, or set BITRIX24_WEBHOOK");
   if (kind != B24_OK) return kind;
+  if (hide_proxy(&auth->secrets, options->proxy) != B24_OK)
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
   if (account == NULL)
     account = auth->token != NULL ? auth->token : auth->address.code;
   auth->account = account_of(account != NULL ? account : "");

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define ANSWER_LARGE ((size_t)64 * 1024)
+
 void b24__buf_init(b24_buf *buf, const b24_alloc *alloc, size_t cap) {
   memset(buf, 0, sizeof *buf);
   buf->alloc = alloc;
@@ -14,11 +16,12 @@ void b24__buf_init(b24_buf *buf, const b24_alloc *alloc, size_t cap) {
 
 void b24__buf_init_secret(b24_buf *buf, const b24_alloc *alloc, size_t cap) {
   b24__buf_init(buf, alloc, cap);
-  buf->secret = 1;
+  buf->secret = B24_BUF_SECRET;
 }
 
 static void give_back(b24_buf *buf) {
-  if (buf->secret && buf->data != NULL) b24__wipe(buf->data, buf->capacity);
+  if (buf->secret != B24_BUF_PLAIN && buf->data != NULL)
+    b24__wipe(buf->data, buf->capacity);
   b24__free(buf->alloc, buf->data, buf->capacity);
 }
 
@@ -26,7 +29,8 @@ static void give_back(b24_buf *buf) {
  * hand. */
 static char *grow(b24_buf *buf, size_t wanted) {
   char *grown;
-  if (!buf->secret)
+  if (buf->secret == B24_BUF_PLAIN ||
+      (buf->secret == B24_BUF_ANSWER && buf->capacity > ANSWER_LARGE))
     return b24__realloc(buf->alloc, buf->data, buf->capacity, wanted);
   grown = b24__realloc(buf->alloc, NULL, 0, wanted);
   if (grown == NULL) return NULL;

@@ -4,13 +4,19 @@
 
 #include "alloc.h"
 
+/* Answers are wiped at their end, and while they grow as long as they are as
+ * small as an error is: to move megabytes by hand takes twice the memory. */
+#define B24_BUF_PLAIN 0
+#define B24_BUF_SECRET 1
+#define B24_BUF_ANSWER 2
+
 typedef struct b24_buf {
   const b24_alloc *alloc; /* borrowed; outlives the buffer */
   char *data;             /* terminated whenever it is not NULL */
   size_t size;
   size_t capacity;
   size_t cap; /* most bytes it may hold */
-  int secret; /* 1: memory is wiped before it is given back */
+  int secret; /* is memory wiped before it is given back? B24_BUF_... */
 } b24_buf;
 
 /* An empty buffer in the caller's storage; allocates nothing. */

@@ -17,6 +17,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 /* An answer that comes to another process wakes nobody here. */
 #define LOOK_AGAIN_MS 100
@@ -25,6 +26,7 @@ struct b24_limiter {
   b24_alloc alloc;
   pthread_mutex_t lock;
   int references;
+  int64_t process; /* whose requests are out */
   b24_bucket bucket;
   b24_limiter_file *file; /* where the bucket is, NULL = here */
   b24_ledger ledger;
@@ -57,6 +59,7 @@ static b24_kind make(b24_limiter **out, const b24_alloc *alloc,
     return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory");
   }
   l->references = 1;
+  l->process = (int64_t)getpid();
   l->bucket = *bucket;
   b24__ledger_init(&l->ledger, &l->alloc);
   *out = l;
@@ -121,9 +124,22 @@ void b24_limiter_free(b24_limiter *l) {
 
 /* ---- requests ---------------------------------------------------------- */
 
+/* In a forked child what is out is its parent's: nobody here will tell what
+ * became of it, it counts as having arrived. */
+static void leave_to_parent(b24_limiter *l, int64_t now_ms) {
+  int64_t out = l->bucket.out;
+  if (l->process == (int64_t)getpid()) return;
+  l->process = (int64_t)getpid();
+  l->bucket.out = 0;
+  b24__bucket_arrived(&l->bucket, out, now_ms);
+}
+
 static void enter(b24_limiter *l, int64_t now_ms) {
   lock(l);
-  if (l->file != NULL) b24__limiter_file_enter(l->file, &l->bucket, now_ms);
+  if (l->file != NULL)
+    b24__limiter_file_enter(l->file, &l->bucket, now_ms);
+  else
+    leave_to_parent(l, now_ms);
 }
 
 static void leave(b24_limiter *l, int arrived, int64_t now_ms) {

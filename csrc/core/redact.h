@@ -37,8 +37,8 @@ b24_kind b24__redact_add_passing(b24_redact *set, const char *text,
                                  size_t size);
 
 /* Append `text` with *** in place of every secret, be it written plainly,
- * percent-encoded (once or twice) or as JSON escapes it, and of credentials
- * known by their surroundings alone:
+ * percent-encoded (once or twice), as JSON escapes it (JSON in JSON too) or
+ * broken over lines, and of credentials known by their surroundings alone:
  *   /rest/N/CODE/             auth=  token=  ..._token=  ..._secret=
  *   "access_token":"..."      Bearer ...      ://user:password@
  * A beginning of a secret at the end of `text` is masked as well: somebody

@@ -73,13 +73,16 @@ static int64_t tell_limiter(b24_request *r, const char *code) {
   r->admitted = NULL;
   now = b24__client_now(c);
   b24__charge_end(&r->charge, l);
-  if (code != NULL && strcmp(code, "QUERY_LIMIT_EXCEEDED") == 0)
+  if (b24__client_is_foreign(c)) {
+    /* the parent's request: it tells */
+  } else if (code != NULL && strcmp(code, "QUERY_LIMIT_EXCEEDED") == 0) {
     wait = b24_limiter_refused(l, now, b24__client_random(c));
-  else if (r->exchange.outcome == B24_OUTCOME_NOT_CONNECTED ||
-           r->exchange.outcome == B24_OUTCOME_NOT_TRUSTED)
+  } else if (r->exchange.outcome == B24_OUTCOME_NOT_CONNECTED ||
+             r->exchange.outcome == B24_OUTCOME_NOT_TRUSTED) {
     b24_limiter_unsent(l, now);
-  else
+  } else {
     b24_limiter_answered(l, now);
+  }
   b24_limiter_free(l);
   return wait;
 }
@@ -187,8 +190,10 @@ b24_kind b24_client_submit(b24_request **out, b24_client *client,
   b24__signed_init(&r->credentials, &r->alloc);
   b24__buf_init(&r->exchange.answer, &r->alloc,
                 client->options.max_answer_bytes);
-  /* what the authorization server answers is tokens */
-  r->exchange.answer.secret = call->url != NULL && call->sink == NULL;
+  /* what the authorization server answers is tokens; errors quote the code */
+  r->exchange.answer.secret = call->url != NULL && call->sink == NULL
+                                  ? B24_BUF_SECRET
+                                  : B24_BUF_ANSWER;
   r->state = B24_SETTLED;
   if (!copy_call(r, call) ||
       b24__charge_init(&r->charge, &r->alloc, client->auth.account,
@@ -219,7 +224,6 @@ void b24_request_free(b24_request *r) {
     unlink_from(r->client, r);
   }
   alloc = r->alloc;
-  b24__wipe(r->exchange.location, sizeof r->exchange.location);
   b24__strfree(&alloc, r->method);
   if (r->body != NULL) b24__free(&alloc, r->body, r->body_size + 1);
   b24__strfree(&alloc, r->idempotency_header);
@@ -227,6 +231,7 @@ void b24_request_free(b24_request *r) {
   b24__charge_dispose(&r->charge);
   b24__signed_dispose(&r->credentials);
   b24__buf_dispose(&r->exchange.answer);
+  b24__wipe(r, sizeof *r); /* location, message, content type */
   b24__free(&alloc, r, sizeof *r);
 }
 

@@ -256,6 +256,7 @@ static void attempt_free(transport *t, attempt *a) {
   /* not kept for the next exchange: connections are the multi handle's, and
    * curl_easy_reset does not tell when it lacked memory */
   curl_easy_cleanup(a->easy);
+  b24__wipe(a, sizeof *a); /* libcurl's words may quote an address */
   b24__free(t->alloc, a, sizeof *a);
 }
 
@@ -360,8 +361,11 @@ static void finish(transport *t, b24_exchange *x, CURLcode code) {
                   ? "its headers"
                   : "");
   else if (code != CURLE_OK)
+    /* of a proxy that it cannot read libcurl quotes all, password too */
     copy_text(x->message, sizeof x->message,
-              a->detail[0] != '\0' ? a->detail : curl_easy_strerror(code));
+              a->detail[0] != '\0' && code != CURLE_COULDNT_RESOLVE_PROXY
+                  ? a->detail
+                  : curl_easy_strerror(code));
   /* nobody reads what is too large, and it would stay until its owner goes */
   if (x->outcome == B24_OUTCOME_TOO_LARGE) b24__buf_dispose(&x->answer);
   (void)curl_multi_remove_handle(t->multi, a->easy);
@@ -386,6 +390,14 @@ static int collect(transport *t) {
     count++;
   }
   return count;
+}
+
+/* libcurl's timer is one that fires once: it is told anew, or there is none. */
+static CURLMcode act_on_time(transport *t) {
+  int running = 0;
+  t->timer_ms = -1;
+  t->timer_changed = 1;
+  return curl_multi_socket_action(t->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
 /* While a host watches, libcurl must hear of every event by its socket. */
@@ -415,16 +427,12 @@ static CURLMcode act_on_ready(transport *t, size_t from) {
 
 static CURLMcode wait_for_sockets(transport *t, int64_t timeout_ms) {
   int limit = timeout_ms > 1000000 ? 1000000 : (int)timeout_ms;
-  int running = 0;
   CURLMcode code = CURLM_OK;
   if (limit > 0) code = curl_multi_poll(t->multi, NULL, 0, limit, NULL);
   for (size_t from = 0; from < t->sockets.count && code == CURLM_OK;
        from += SOCKETS_MAX)
     code = act_on_ready(t, from);
-  if (code == CURLM_OK)
-    code = curl_multi_socket_action(t->multi, CURL_SOCKET_TIMEOUT, 0,
-                                    &running);
-  return code;
+  return code == CURLM_OK ? act_on_time(t) : code;
 }
 
 static CURLMcode wait_for_all(transport *t, int64_t timeout_ms) {
@@ -497,9 +505,11 @@ static b24_kind curl_act(void *self, int fd, int what, int64_t *timer_ms,
              (what & B24_LOOP_OUT ? CURL_CSELECT_OUT : 0);
   if (t->multi == NULL) return B24_OK;
   b24__pipe_enter(&guard);
-  code = curl_multi_socket_action(
-      t->multi, fd < 0 ? CURL_SOCKET_TIMEOUT : (curl_socket_t)fd, mask,
-      &running);
+  if (fd < 0)
+    code = act_on_time(t);
+  else
+    code = curl_multi_socket_action(t->multi, (curl_socket_t)fd, mask,
+                                    &running);
   (void)collect(t);
   b24__pipe_leave(&guard);
   tell_host(t);
@@ -521,19 +531,12 @@ static void curl_cancel(void *self, b24_exchange *x) {
   tell_host(t);
 }
 
-/* Whatever CURLOPT_NOSIGNAL says, curl_multi_cleanup sets the handler of
- * SIGPIPE aside and back again. Of two at a time one would put back what the
- * other had set, and the process would ignore SIGPIPE for good. */
-static pthread_mutex_t closing = PTHREAD_MUTEX_INITIALIZER;
-
 /* Not in a forked child: what it inherits stays the parent's, and to end a
  * TLS connection would be to write into it. */
 static void release_curl(transport *t) {
   b24_pipe_guard guard;
   b24__pipe_enter(&guard);
-  (void)pthread_mutex_lock(&closing);
   if (t->multi != NULL) (void)curl_multi_cleanup(t->multi);
-  (void)pthread_mutex_unlock(&closing);
   b24__pipe_leave(&guard);
 }
 
@@ -551,7 +554,7 @@ static void curl_close(void *self, int forked) {
   b24__watch_dispose(&t->sockets);
   b24__strfree(alloc, t->user_agent);
   b24__strfree(alloc, t->ca_file);
-  b24__strfree(alloc, t->proxy);
+  b24__secret_free(alloc, t->proxy); /* a password may be in it */
   b24__free(alloc, t, sizeof *t);
 }
 

@@ -18,6 +18,7 @@
 
 typedef struct lock {
   int fd; /* -1 = released */
+  int64_t process; /* who took it; a forked child has the descriptor too */
 } lock;
 
 /* lock(path) -> lock | false when somebody has it | nil, message */
@@ -26,6 +27,7 @@ int lb24_lock(lua_State *L) {
   lock *self = lua_newuserdatauv(L, sizeof *self, 0);
   int code;
   self->fd = -1;
+  self->process = (int64_t)getpid();
   luaL_setmetatable(L, LOCK);
   self->fd = open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (self->fd >= 0 && flock(self->fd, LOCK_EX | LOCK_NB) == 0) return 1;
@@ -41,11 +43,15 @@ int lb24_lock(lua_State *L) {
   return 2;
 }
 
+/* Closing alone would leave it with a child that was forked meanwhile; and
+ * a child may not give away what is its parent's. */
 static int lock_release(lua_State *L) {
   lock *self = luaL_checkudata(L, 1, LOCK);
   int fd = self->fd;
   self->fd = -1;
-  if (fd >= 0) (void)close(fd);
+  if (fd < 0) return 0;
+  if (self->process == (int64_t)getpid()) (void)flock(fd, LOCK_UN);
+  (void)close(fd);
   return 0;
 }
 

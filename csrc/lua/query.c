@@ -19,7 +19,9 @@
 #define SLOTS 8
 
 typedef struct writer {
-  b24_alloc alloc;
+  b24_alloc alloc; /* of the state, by way of writer_realloc */
+  b24_alloc state;
+  int starved;
   b24_buf out;
   b24_query query;
   int busy;
@@ -179,6 +181,14 @@ static int put_value(lua_State *L, b24_query *q, int kinds, int depth) {
   }
 }
 
+/* The core's answer is the same for what a query cannot say. */
+static void *writer_realloc(void *ud, void *ptr, size_t old, size_t size) {
+  writer *w = ud;
+  void *block = w->state.realloc(w->state.ud, ptr, old, size);
+  if (block == NULL && size > 0) w->starved = 1;
+  return block;
+}
+
 static int writer_gc(lua_State *L) {
   writer *w = lua_touserdata(L, 1);
   b24__query_dispose(&w->query);
@@ -191,7 +201,9 @@ static int writer_gc(lua_State *L) {
 static writer *push_writer(lua_State *L, int like) {
   writer *w = lua_newuserdatauv(L, sizeof *w, 0);
   memset(w, 0, sizeof *w);
-  w->alloc.realloc = lua_getallocf(L, &w->alloc.ud);
+  w->state.realloc = lua_getallocf(L, &w->state.ud);
+  w->alloc.realloc = writer_realloc;
+  w->alloc.ud = w;
   b24__buf_init(&w->out, &w->alloc, QUERY_CAP);
   b24__query_init(&w->query, &w->alloc, &w->out);
   if (like == 0 || !lua_getmetatable(L, like)) {
@@ -218,6 +230,7 @@ static int query_encode(lua_State *L) {
     lua_pushnil(L);
   lua_rotate(L, 1, 2); /* kinds writer params */
   w->busy = 1;
+  w->starved = 0;
   b24__query_dispose(&w->query);
   b24__buf_clear(&w->out);
   b24__query_init(&w->query, &w->alloc, &w->out);
@@ -225,6 +238,10 @@ static int query_encode(lua_State *L) {
   ok = lua_next(L, 3) == 0; /* no parameters at all */
   lua_settop(L, 3);
   if (!ok) ok = put_table(L, &w->query, 1, 0);
+  if (w->starved) {
+    w->busy = 0;
+    return luaL_error(L, "not enough memory");
+  }
   if (!ok || w->query.flags != 0)
     lua_pushnil(L);
   else

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../core/alloc.h"
 #include "lb24.h"
 
 /* What a private file may grow by without new room on the disk. */
@@ -105,6 +106,7 @@ int lb24_reserve(lua_State *L) {
     code = write_all(fd, zeros, sizeof zeros);
   if (code == 0 && fsync(fd) != 0) code = errno;
   if (fd >= 0 && close(fd) != 0 && code == 0) code = errno;
+  if (code != 0 && fd >= 0) (void)unlink(beside);
   return push_outcome(L, path, code);
 }
 
@@ -114,7 +116,7 @@ int lb24_save_private(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &size);
   const char *beside = lua_pushfstring(L, "%s.new", path);
   int fd = open_private(beside);
-  int code = fd < 0 ? errno : write_through(fd, bytes, size);
+  int code = fd < 0 ? errno : write_all(fd, bytes, size);
   if (code == 0 && ftruncate(fd, (off_t)size) != 0) code = errno;
   if (code == 0 && fsync(fd) != 0) code = errno;
   if (fd >= 0 && close(fd) != 0 && code == 0) code = errno;
@@ -150,5 +152,6 @@ int lb24_left_private(lua_State *L) {
   if (got != 0) return 0;
   bytes[size] = '\0';
   lua_pushstring(L, bytes); /* the zeros behind it are reserved room */
+  b24__wipe(bytes, size);
   return 1;
 }

@@ -59,6 +59,7 @@ function client.new(options)
   local handle, kind, message = core.client.new(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
   self.core = handle
+  errors.watch(handle)
   self.at = handle:origin() -- where the portal is known to be
   if options.tokens then self.renewal = renewal.new(self, options) end
   if options.loop then self.loop = loop.new(self, options.loop) end
@@ -390,8 +391,10 @@ function Client:wait(pending)
   local task = self.tasks:current()
   if task then
     self.tasks:park(task, pending)
+  elseif self.loop and tasks.guest() then
+    self.tasks:receive(tasks.guest(), pending)
   elseif self.loop and self.loop:inside() then
-    self.planner:flush(true)
+    if pending.queued then self.planner:flush(true) end
     self.loop:wait_for(pending)
   else
     -- also where a coroutine cannot yield: what is queued must leave then

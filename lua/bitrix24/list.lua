@@ -49,7 +49,7 @@ local function count_option(value, name, least, method)
   if value == nil then return end
   if math_type(value) ~= "integer" or value < least then
     errors.config(("opts.%s must be a whole number, at least %d, not %s"):format(
-      name, least, tostring(value)), nil, method)
+      name, least, type(value) == "number" and tostring(value) or "a " .. type(value)), nil, method)
   end
 end
 
@@ -109,7 +109,9 @@ local function choose(caller, params, opts)
   local names = { "auto" }
   for known_name in next, strategies do names[#names + 1] = known_name end
   local nearest = errors.nearest(name, names)
-  return errors.config(("opts.strategy: no strategy %q"):format(tostring(name)),
+  -- only what is nearly one is shown: it may be a secret in the wrong place
+  return errors.config(nearest and ("opts.strategy: no strategy %q"):format(name)
+    or "opts.strategy must be \"auto\", \"keyset\", \"batch\" or \"sequential\"",
     nearest and ("did you mean %q?"):format(nearest) or nil, caller.method)
 end
 

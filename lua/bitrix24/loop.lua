@@ -12,27 +12,42 @@
 --     close()                 -- optional: the portal is closed
 --
 -- The option `loop` of connect takes one, or a function that makes one for each
--- portal: bitrix24.loop.luv, .copas and .cqueues are such functions.
+-- portal: bitrix24.loop.luv and .cqueues are such functions.
+--
+-- Everything happens in `turn`, which the host calls; it wakes those who waited
+-- when it is through, so that what they do meets a loop at rest. An idle portal
+-- has told the host of no socket and no timer: nothing of the host holds it.
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 
 local error, isyieldable, pcall = error, coroutine.isyieldable, pcall
+local resume, running = coroutine.resume, coroutine.running
 local min, huge = math.min, math.huge
-local next, pairs, select = next, pairs, select
-local setmetatable, type = setmetatable, type
+local ipairs, pairs, select = ipairs, pairs, select
+local insert, remove, setmetatable, type = table.insert, table.remove, setmetatable, type
 
 local _ENV = nil -- luacheck: ignore
 
 local WHAT = { "r", "w", "rw" }
 local BITS = { r = 1, w = 2, rw = 3 }
-local METHODS = { watch = true, timer = true, suspend = true }
+local METHODS = { "watch", "timer", "suspend" }
+
+--- After a failure that nobody can mend the core is asked again.
+local AGAIN_SECONDS = 1
 
 ---@class bitrix24.Loop
 ---@field client bitrix24.Client
 ---@field adapter table
----@field waiting table<table, boolean> coroutines that wait for anything to happen
----@field woken function[] coroutines that go on when everything else is done
+---@field turning thread? who runs a turn
+---@field soon boolean? something was submitted or dropped: come at once
+---@field core_at number? when the core wants to be called
+---@field renew_at number? when a renewal wants to be moved on
+---@field rest_at number? when the first of those who rest goes on
+---@field timed number? what the host's timer is set to
+---@field resting table[] waiters that go on when anything has happened
+---@field woken table[] waiters that go on at the end of the turn
+---@field settles integer attempts that ended so far
 local Loop = {}
 Loop.__index = Loop
 
@@ -46,7 +61,7 @@ function loop.problem(adapter)
   if type(adapter) ~= "table" then
     return ("an adapter of an event loop, e.g. require \"bitrix24.loop.luv\", got %s"):format(type(adapter))
   end
-  for name in pairs(METHODS) do
+  for _, name in ipairs(METHODS) do
     if type(adapter[name]) ~= "function" then
       return ("an adapter of an event loop: it has no function %s"):format(name)
     end
@@ -57,9 +72,13 @@ end
 ---@param adapter table|fun(): table
 ---@return bitrix24.Loop
 function loop.new(client, adapter)
-  if type(adapter) == "function" then adapter = adapter() end
+  if type(adapter) == "function" then
+    adapter = adapter()
+    local problem = loop.problem(adapter)
+    if problem then errors.config("connect: option 'loop' must make " .. problem) end
+  end
   local self = setmetatable({
-    client = client, adapter = adapter, waiting = {}, woken = {}, settles = 0,
+    client = client, adapter = adapter, resting = {}, woken = {}, settles = 0,
   }, Loop)
   function self.ready(fd, what) self:turn(fd, BITS[what] or 3) end
   function self.fire()
@@ -71,47 +90,133 @@ function loop.new(client, adapter)
   return self
 end
 
+-- ---- who may yield -------------------------------------------------------------------
+
+--- How many coroutines of the library run now, one inside the other.
+local inner = 0
+
+local function resumed(...)
+  inner = inner - 1
+  return ...
+end
+
+--- Resume a coroutine of the library's own. What it yields is for the library:
+-- no call in it may yield to a host.
+function loop.resume(thread, ...)
+  inner = inner + 1
+  return resumed(resume(thread, ...))
+end
+
 --- May the running code be suspended?
 function Loop:inside()
-  if not isyieldable() or self.client.tasks:resuming() then return false end
+  if inner > 0 or not isyieldable() or self.turning == running() then return false end
   local inside = self.adapter.inside
   return inside == nil or inside() == true
 end
 
--- ---- the host's side ---------------------------------------------------------------
+-- ---- what the host is told -------------------------------------------------------------
 
 --- Set the host's timer to the earliest of what is wanted.
 local function set_timer(self)
-  local now = core.now()
-  local at = min(self.core_at or huge, self.own_at or huge)
-  if at == self.timed then return end
+  local at = self.soon and 0 or min(self.core_at or huge, self.renew_at or huge, self.rest_at or huge)
+  if at == (self.timed or huge) then return end
   if at == huge then
-    if self.timed then self.adapter.timer(nil) end
     self.timed = nil
+    self.adapter.timer(nil)
   else
+    local now = core.now()
     self.timed = at
     self.adapter.timer(at > now and at - now or 0, self.fire)
   end
 end
 
 --- Tell the host what the core wants watched.
+---@return any fault what the host failed with
 local function apply(self, timer, ...)
+  local fault
   if timer ~= nil then self.core_at = timer and core.now() + timer or nil end
   for i = 1, select("#", ...), 2 do
     local fd, what = select(i, ...)
-    self.adapter.watch(fd, WHAT[what], self.ready)
+    local ok, e = pcall(self.adapter.watch, fd, WHAT[what], self.ready)
+    if not ok and fault == nil then fault = e == nil and "the loop cannot watch a socket" or e end
   end
+  return fault
 end
 
---- Come back soon: something was submitted or dropped.
+local function tell(self) return apply(self, self.client.core:loop_changes()) end
+
+--- Is there anything to come back for? A timer of the core's may be that of a
+-- call which was dropped.
+local function is_busy(self)
+  local client = self.client
+  return #self.woken > 0 or #self.resting > 0 or self.core_at ~= nil or self.trouble ~= nil
+    or client.core:pending() > 0
+    or client.renewal ~= nil and client.renewal.thread ~= nil
+end
+
+--- Come back soon: something was submitted or dropped. What the core has
+-- closed is told now, before anybody opens a socket of the same number.
 function Loop:kick()
   if self.turning then
     self.again = true
-  elseif not self.client:is_closed() then
-    self.own_at = 0
+  elseif not self.closed and not self.client:is_closed() then
+    local fault = tell(self)
+    if self.trouble == nil then self.trouble = fault end
+    self.soon = is_busy(self)
     set_timer(self)
   end
 end
+
+--- The client was driven without the host, by a call that blocks.
+Loop.flush = Loop.kick
+
+-- ---- who waits -------------------------------------------------------------------------
+
+--- Let a waiter go on when everything else is done.
+local function rouse(self, waiter)
+  if waiter.wake then insert(self.woken, waiter) end
+end
+
+local function rouse_resting(self)
+  self.settled, self.rest_at = nil, nil
+  for _, waiter in ipairs(self.resting) do rouse(self, waiter) end
+end
+
+--- Let those go on that were roused. One that fails does so in the host's
+-- way; the others go on afterwards.
+local function wake_all(self)
+  if self.settled then rouse_resting(self) end
+  local woken = self.woken
+  while #woken > 0 do
+    local wake = remove(woken, 1).wake
+    if wake then
+      local ok, fault = pcall(wake)
+      if not ok then
+        if self.closed then self.adapter.timer(0, self.last) else self:kick() end
+        error(fault, 0)
+      end
+    end
+  end
+end
+
+--- Give those who wait what went wrong with the loop itself.
+---@return boolean told is there anybody?
+local function fail_all(self, fault)
+  local told = false
+  local function fail(waiter)
+    if waiter.wake then
+      waiter.fault, told = fault, true
+      rouse(self, waiter)
+    end
+  end
+  for _, pending in pairs(self.client.pending) do
+    for _, waiter in ipairs(pending.waiters or {}) do fail(waiter) end
+  end
+  for _, waiter in ipairs(self.resting) do fail(waiter) end
+  return told
+end
+
+-- ---- the host's side -------------------------------------------------------------------
 
 --- Everything that can be done without waiting.
 local function drive(self, fd, what)
@@ -119,11 +224,10 @@ local function drive(self, fd, what)
   repeat
     self.again = false
     local pause = client.renewal and client.renewal:advance(huge) or huge
-    if self.rest_at and core.now() >= self.rest_at then self.settled = true end
-    self.own_at = min(self.rest_at or huge, core.now() + pause)
+    self.renew_at = pause < huge and core.now() + pause or nil
     if client:is_closed() then return end
     local ok, kind, message = client.core:loop_act(fd, what)
-    if not ok then errors.raise { kind = kind, message = message } end
+    if not ok then errors.raise { kind = kind, message = client:clean(message) } end
     fd, what = -1, 0
     local request = client.core:loop_next()
     while request do
@@ -132,64 +236,113 @@ local function drive(self, fd, what)
       self.settled, self.again = true, true
       request = client.core:loop_next()
     end
+    if #self.resting == 0 then -- no map is under way that would look after these
+      client.planner:flush(true)
+      client.turns:skip()
+    end
   until not self.again or client:is_closed()
-end
-
---- Let those go on that were waiting.
-local function wake_all(self)
-  if self.settled then
-    self.settled, self.rest_at = false, nil
-    local waiting = self.waiting
-    self.waiting = {}
-    for wake in pairs(waiting) do self.woken[#self.woken + 1] = wake end
-  end
-  local woken = self.woken
-  if #woken == 0 then return end
-  self.woken = {}
-  local failed, fault
-  for i = 1, #woken do
-    local ok, e = pcall(woken[i])
-    if not ok and not failed then failed, fault = true, e end
-  end
-  if failed then error(fault, 0) end
+  if self.rest_at and core.now() >= self.rest_at then self.settled = true end
 end
 
 --- A socket is ready, or the timer has fired.
 function Loop:turn(fd, what)
-  if self.turning or self.client:is_closed() then return end
-  self.turning = true
+  if self.closed or self.client:is_closed() then return end
+  if self.turning then
+    self.again = true
+    return
+  end
+  self.turning, self.soon = running(), nil
+  local trouble = self.trouble
+  self.trouble = nil
   local ok, fault = pcall(drive, self, fd, what)
-  self.turning = false
-  self:flush()
-  if not ok then error(fault, 0) end
+  self.turning = nil
+  if not self.closed then
+    local refused = tell(self)
+    if not ok then self.core_at = core.now() + AGAIN_SECONDS end
+    if ok then fault = refused == nil and trouble or refused end
+    set_timer(self)
+  end
+  local failed = not ok or fault ~= nil
+  if failed then failed = not fail_all(self, fault) end
   wake_all(self)
+  if failed then error(fault, 0) end
 end
 
---- Tell the host what changed.
-function Loop:flush()
-  apply(self, self.client.core:loop_changes())
+--- The portal is closed.
+function Loop:close()
+  if self.closed then return end
+  local adapter = self.adapter
+  self.closed = true
+  tell(self)
+  self.core_at, self.renew_at, self.rest_at, self.soon = nil, nil, nil, nil
   set_timer(self)
+  rouse_resting(self)
+  function self.last()
+    wake_all(self)
+    if adapter.close then adapter.close() end
+  end
+  -- not from here: who closes is not to be interrupted by those who waited
+  if #self.woken > 0 then adapter.timer(0, self.last) else self.last() end
 end
 
--- ---- the script's side -------------------------------------------------------------
+-- ---- the script's side -------------------------------------------------------------------
 
---- Wait until a call is done. When the coroutine is closed instead, the call is
--- dropped.
+local function forget(list, waiter)
+  for i, one in ipairs(list) do
+    if one == waiter then return remove(list, i) end
+  end
+end
+
+--- Suspend the running coroutine until it is roused.
+local function suspend(self, waiter)
+  self.adapter.suspend(function(wake)
+    waiter.wake = wake
+    if not self.closed then set_timer(self) end
+  end)
+  waiter.wake = nil
+  local fault = waiter.fault
+  if fault ~= nil then
+    waiter.fault = nil
+    errors.throw(fault)
+  end
+end
+
+--- Who waits for one call. When the coroutine is closed instead, the call is
+-- dropped, unless somebody else waits for it.
+local Waiter = {}
+
+function Waiter.__close(waiter)
+  local pending = waiter.pending
+  waiter.wake = nil
+  forget(pending.waiters, waiter)
+  if not pending.done and #pending.waiters == 0 then waiter.loop.client:cancel(pending) end
+end
+
+--- Wait until a call is done.
 ---@param pending bitrix24.Pending
 function Loop:wait_for(pending)
-  local client = self.client
-  local guard <close> = setmetatable({}, { -- luacheck: ignore
-    __close = function()
-      pending.wake = nil
-      if not pending.done then client:cancel(pending) end
-    end,
-  })
-  while not pending.done do
-    self.adapter.suspend(function(wake)
-      pending.wake = function() self.woken[#self.woken + 1] = wake end
-      self:kick()
-    end)
-    pending.wake = nil
+  if pending.done then return end
+  local waiter <close> = setmetatable({ loop = self, pending = pending }, Waiter)
+  if not pending.waiters then
+    pending.waiters = {}
+    function pending.wake()
+      for _, one in ipairs(pending.waiters) do rouse(self, one) end
+    end
+  end
+  insert(pending.waiters, waiter)
+  while not pending.done do suspend(self, waiter) end
+end
+
+--- Who waits until anything has happened.
+local Rest = {}
+
+function Rest.__close(waiter)
+  local self = waiter.loop
+  waiter.wake = nil
+  forget(self.resting, waiter)
+  if #self.resting == 0 and not self.closed then
+    self.rest_at = nil
+    set_timer(self)
   end
 end
 
@@ -197,29 +350,19 @@ end
 ---@param seconds number
 ---@return boolean settled has an attempt ended?
 function Loop:rest(seconds)
-  local before, mine = self.settles, nil
-  local guard <close> = setmetatable({}, { -- luacheck: ignore
-    __close = function() if mine then self.waiting[mine] = nil end end,
-  })
+  local before = self.settles
+  local waiter <close> = setmetatable({ loop = self }, Rest)
+  insert(self.resting, waiter)
   self.rest_at = min(self.rest_at or huge, core.now() + seconds)
-  self.adapter.suspend(function(wake)
-    mine, self.waiting[wake] = wake, true
-    self:kick()
-  end)
+  suspend(self, waiter)
   return self.settles > before
 end
 
---- The portal is closed.
-function Loop:close()
-  local adapter = self.adapter
-  self.core_at, self.own_at, self.rest_at, self.settled = nil, nil, nil, true
-  self:flush()
-  local function last()
-    if adapter.close then adapter.close() end
-    wake_all(self)
-  end
-  -- not from here: who closes is not to be interrupted by those who waited
-  if next(self.waiting) or #self.woken > 0 then adapter.timer(0, last) else last() end
+--- Those who rest are to look: what they wait for happened elsewhere.
+function Loop:stir()
+  if #self.resting == 0 then return end
+  self.settled = true
+  self:kick()
 end
 
 return loop

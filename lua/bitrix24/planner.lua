@@ -37,12 +37,13 @@ Queue.__index = Queue
 
 function Queue.__len(queue) return queue.count end
 
-local function new_queue() return setmetatable({ first = 1, last = 0, count = 0 }, Queue) end
+local function new_queue() return setmetatable({ first = 1, last = 0, count = 0, listed = false }, Queue) end
 
 function Queue:push(pending)
-  self.last = self.last + 1
-  self[self.last], self.count = pending, self.count + 1
+  local last = self.last + 1
+  self[last] = pending -- first what may lack memory
   pending.queued = self
+  self.last, self.count = last, self.count + 1
 end
 
 --- The foremost call that somebody still waits for, or nil.
@@ -91,11 +92,13 @@ end
 --- The lane for one method of what would else travel in `base`.
 local function lane_apart(self, base, method)
   local name = base.name .. " " .. method
-  if not self.lanes[name] then
-    self.lanes[name] = new_queue()
+  local queue = self.lanes[name] or new_queue()
+  if not queue.listed then
+    self.lanes[name] = queue -- listed only when there was memory for both
     self.order[#self.order + 1] = {
       name = name, base = base, version = base.version, harmless = base.harmless, apart = true,
     }
+    queue.listed = true
   end
   return name
 end

@@ -11,9 +11,10 @@
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local grant = require "bitrix24.grant"
+local loop = require "bitrix24.loop"
 local tokens = require "bitrix24.tokens"
 
-local create, close, resume = coroutine.create, coroutine.close, coroutine.resume
+local create, close = coroutine.create, coroutine.close
 local isyieldable, status, yield = coroutine.isyieldable, coroutine.status, coroutine.yield
 local error, pairs, pcall, setmetatable, type = error, pairs, pcall, setmetatable, type
 local huge, math_type, min, time = math.huge, math.type, math.min, os.time
@@ -230,7 +231,7 @@ function Renewal:advance(seconds)
   local thread = self.thread
   if not thread or status(thread) ~= "suspended" then return seconds end
   if self.asked and not self.asked.done then return seconds end
-  local ok, pause_seconds = resume(thread, self)
+  local ok, pause_seconds = loop.resume(thread, self)
   if status(thread) ~= "dead" then
     -- a store may have yielded, too
     return math_type(pause_seconds) and min(seconds, pause_seconds) or 0

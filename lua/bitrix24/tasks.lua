@@ -7,8 +7,9 @@
 -- its own tasks. A map inside a task joins the loop of that task.
 
 local errors = require "bitrix24.errors"
+local host = require "bitrix24.loop"
 
-local create, resume, running = coroutine.create, coroutine.resume, coroutine.running
+local create, running = coroutine.create, coroutine.running
 local close, status, yield = coroutine.close, coroutine.status, coroutine.yield
 local isyieldable = coroutine.isyieldable
 local error, next, pairs, select, setmetatable = error, next, pairs, select, setmetatable
@@ -27,6 +28,10 @@ local QUIET_SLICES = 6
 --- What a task yields when it waits; nothing else may be yielded from a task.
 local WAIT = {}
 
+--- Coroutine → task, of all clients: those whose loop waits in a host's, and so
+-- may wait for another portal of that host.
+local HOSTED = setmetatable({}, { __mode = "k" })
+
 ---@class bitrix24.Tasks the scheduler of one client
 local Tasks = {}
 Tasks.__index = Tasks
@@ -39,7 +44,6 @@ function tasks.new(client)
   return setmetatable({
     client = client,
     by_thread = {}, -- coroutine → task that lives
-    depth = 0, -- tasks that are being resumed, one inside the other
   }, Tasks)
 end
 
@@ -52,11 +56,6 @@ end
 --- Does the running code belong to a task?
 function Tasks:inside()
   return self.by_thread[running()] ~= nil
-end
-
---- Is a task being run, by whatever coroutine is running now?
-function Tasks:resuming()
-  return self.depth > 0
 end
 
 --- The portal is closed by the running task, or from elsewhere.
@@ -74,9 +73,10 @@ end
 local function wake(task)
   if task.queued or task.ended then return end
   local loop = task.group.loop
-  task.queued = true
-  loop.last = loop.last + 1
-  loop[loop.last] = task
+  local last = loop.last + 1
+  loop[last] = task -- first what may lack memory
+  task.queued, loop.last = true, last
+  if loop.hosted then loop.hosted:stir() end
 end
 
 --- Make the running task wait until a call is done.
@@ -84,6 +84,26 @@ function Tasks.park(_, task, pending)
   if pending.done then return end
   pending.waiter, task.beside = task, pending.waiter
   repeat yield(WAIT) until pending.done
+end
+
+--- The task of another client that is running, if it can wait for a call of
+-- this one while the host drives both.
+function tasks.guest()
+  local task = HOSTED[running()]
+  return task and isyieldable() and task or nil
+end
+
+--- A guest's call is dropped when the guest is closed.
+local Visit = {}
+
+function Visit.__close(visit)
+  if not visit.pending.done then visit.client:cancel(visit.pending) end
+end
+
+--- Make the running task of another client wait until a call of this one is done.
+function Tasks:receive(task, pending)
+  local visit <close> = setmetatable({ client = self.client, pending = pending }, Visit) -- luacheck: ignore
+  self:park(task, pending)
 end
 
 --- A call belongs to the task that made it, and is dropped with it.
@@ -125,7 +145,7 @@ local Group = {}
 local function leave(self, task)
   local group = task.group
   task.ended = true
-  self.by_thread[task.thread] = nil
+  self.by_thread[task.thread], HOSTED[task.thread] = nil, nil
   group.tasks[task] = nil
   group.alive = group.alive - 1
 end
@@ -211,6 +231,7 @@ local function spawn(self, group)
     local thread = create(group.run)
     local task = { group = group, index = index, thread = thread, fresh = true }
     self.by_thread[thread] = task
+    if group.loop.hosted then HOSTED[thread] = task end
     group.tasks[task] = true
     group.alive = group.alive + 1
     wake(task)
@@ -223,16 +244,6 @@ end
 
 -- ---- loops ---------------------------------------------------------------------
 
-local function stepped(self, ...)
-  self.depth = self.depth - 1
-  return ...
-end
-
-local function step(self, thread, index)
-  self.depth = self.depth + 1
-  return stepped(self, resume(thread, index))
-end
-
 --- Resume every task of a loop that can go on, until all wait.
 local function run_ready(self, loop)
   while loop.first <= loop.last do
@@ -243,7 +254,7 @@ local function run_ready(self, loop)
     if not task.ended then
       local index = task.fresh and task.index or nil
       task.fresh = nil
-      settle(self, task, step(self, task.thread, index))
+      settle(self, task, host.resume(task.thread, index))
       if task.ended then spawn(self, task.group) end
     end
   end
@@ -273,6 +284,8 @@ local function run(self, new)
   local group <close> = new
   local outer = self:current()
   group.loop = outer and outer.group.loop or { first = 1, last = 0 }
+  local driver = self.client.loop
+  if not outer and driver and driver:inside() then group.loop.hosted = driver end
   group.open = outer ~= nil and outer.group.open or not self.client:is_closed()
   if outer then group.batch = group.batch and outer.group.batch end
   spawn(self, group)

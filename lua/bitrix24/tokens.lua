@@ -52,7 +52,9 @@ end
 function tokens.help(but)
   local others = {}
   for renewal in pairs(under_way) do
-    if renewal ~= but and not renewal.client:is_closed() then others[#others + 1] = renewal end
+    local client = renewal.client
+    local driven = client.loop and client.loop:inside() -- its host's loop goes on meanwhile
+    if renewal ~= but and not driven and not client:is_closed() then others[#others + 1] = renewal end
   end
   -- what fails there is told to those who wait there
   for i = 1, #others do pcall(others[i].client.step, others[i].client, 0) end
@@ -134,9 +136,8 @@ local function complete(self)
   local t = text and json.decode(text)
   if not is_pair(t) or type(t.refresh_token) ~= "string" then return end
   local ok, kept = pcall(read_pair, self[PATH])
-  if not ok or not kept or kept.member_id ~= t.member_id or kept.refresh_token == t.refresh_token then
-    return
-  end
+  if not ok or not kept or kept.refresh_token == t.refresh_token then return end
+  if kept.member_id ~= nil and kept.member_id ~= t.member_id then return end
   if (math_type(t.expires) and t.expires or 0) < (math_type(kept.expires) and kept.expires or 0) then
     return
   end

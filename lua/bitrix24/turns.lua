@@ -25,7 +25,8 @@ end
 function Turns:enter(pending)
   local last = self.last + 1
   pending.turn = true
-  self.queue[last], self.last = pending, last
+  self.queue[last] = pending -- first what may lack memory
+  self.last = last
 end
 
 --- The others need not wait for it any more.

@@ -92,7 +92,7 @@ TEST(a_call_is_not_renewed_for_without_end) {
   b24_client *client = application(&w, steps, 1, "token0");
   b24_request *r = call(client, "user.current", "{}", 0, 0);
   b24_verdict v;
-  char token[16];
+  char token[32];
   for (int i = 1; i <= 2; i++) {
     CHECK(step(client, 1000) == r);
     CHECK_INT(settle(r, "expired_token").action, B24_REFRESH);

@@ -58,7 +58,8 @@ function params.integer(value, name, method)
   if value == nil or type(value) == "userdata" or value == "" then return nil end
   local number = math_type(value) == "integer" and value or tointeger(tonumber(value))
   if not number then
-    errors.config(("%s must be a whole number, not %s"):format(name, tostring(value)), nil, method)
+    errors.config(("%s must be a whole number, not %s"):format(name,
+      type(value) == "number" and tostring(value) or "a " .. type(value)), nil, method)
   end
   return number
 end
