@@ -1,7 +1,8 @@
 # bitrix24 - the Bitrix24 REST API for Lua 5.4. `make help` lists the targets.
 #
-# CC, CFLAGS, CPPFLAGS, LDFLAGS, LDLIBS, PREFIX and DESTDIR are the user's: the
-# build adds to them and never replaces them. BUILD is where everything goes.
+# CC, CFLAGS, CPPFLAGS, LDFLAGS, LDLIBS, PREFIX, DESTDIR and the folders below PREFIX
+# are the user's: the build adds to them and never replaces them. BUILD is where
+# everything goes.
 
 all: ## build everything into build/ (the default)
 

@@ -4,8 +4,9 @@
  *
  * Invariants: callbacks append to a capped buffer (or a sink) and do nothing
  * else; an exchange has an easy handle exactly while it is begun and not
- * done; the multi handle, which costs two descriptors, is made for the first; certificates are verified unless the owner said otherwise; only
- * http(s) is spoken; signal handlers are never touched.
+ * done; the multi handle, which costs two descriptors, is made for the first;
+ * certificates are verified unless the owner said otherwise; only http(s) is
+ * spoken; signal handlers are never touched.
  *
  * libcurl sends a request again by itself when a kept-alive connection died
  * before the first byte of the answer. That would be a repeat on doubt, or at
