@@ -99,6 +99,8 @@ HEADERS := $(sort $(wildcard csrc/include/*.h))
 LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 SANDBOX_LUA := $(filter lua/bitrix24/sandbox.lua lua/bitrix24/sandbox/%,$(LUA_FILES))
 CLIENT_LUA := $(filter-out $(SANDBOX_LUA),$(LUA_FILES))
+# In the library: what a host's script needs, not what a keyboard does.
+EMBED_LUA := $(filter-out lua/bitrix24/cli.lua lua/bitrix24/cli/% lua/bitrix24/types/%,$(CLIENT_LUA))
 
 OBJ = $(BUILD)/obj
 CORE_OBJ = $(CORE_SRC:csrc/%.c=$(OBJ)/%.o)
@@ -156,9 +158,9 @@ $(SANDBOX_SO): $(SANDBOX_OBJ) $(CORE_A)
 # The library: core, binding and the module's Lua sources. Lua is the host's.
 $(BUILD)/gen/sources: FORCE
 	@$(MKDIR) $(@D)
-	@echo '$(CLIENT_LUA)' | cmp -s - $@ || echo '$(CLIENT_LUA)' > $@
-$(BUILD)/gen/embed_lua.c: csrc/embed/generate.lua $(BUILD)/gen/sources $(CLIENT_LUA)
-	$(LUA) $< $@ $(CLIENT_LUA)
+	@echo '$(EMBED_LUA)' | cmp -s - $@ || echo '$(EMBED_LUA)' > $@
+$(BUILD)/gen/embed_lua.c: csrc/embed/generate.lua $(BUILD)/gen/sources $(EMBED_LUA)
+	@$(LUA) $< $@ $(EMBED_LUA)
 $(OBJ)/embed_lua.o: $(BUILD)/gen/embed_lua.c csrc/lua/embed.h $(OBJ)/flags
 	$(COMPILE) -Icsrc/lua -c -o $@ $<
 $(LIB_A): $(CORE_OBJ) $(LUA_OBJ) $(EMBED_OBJ)
@@ -174,7 +176,7 @@ $(BUILD)/tests/%: tests/c/%.c $(CORE_A) $(OBJ)/flags
 # Tests that are hosts of Lua and load the built modules.
 $(BUILD)/tests/lua_%: tests/c/lua_%.c $(CORE_A) $(OBJ)/flags
 	@$(MKDIR) $(@D)
-	$(COMPILE) $(LUA_CFLAGS) -Itests/c -MMD -MP -o $@ $< -Wl,-E $(LDFLAGS) $(LUA_LIBS) -ldl -lm -lpthread $(LDLIBS)
+	$(COMPILE) $(LUA_CFLAGS) $(CURL_CFLAGS) -Itests/c -MMD -MP -o $@ $< -Wl,-E $(LDFLAGS) $(LUA_LIBS) -ldl -lm -lpthread $(LDLIBS)
 units: $(TEST_BIN)
 
 -include $(CORE_OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(OBJ)/lua/embed.d $(SANDBOX_OBJ:.o=.d) $(TEST_BIN:=.d)
@@ -274,6 +276,12 @@ matrix: ## run units and specs with other Luas, libcurls and compilers
 release: ## check, and write VERSION=x.y.z everywhere
 	+@MAKE='$(MAKE)' VERSION='$(VERSION)' tests/support/release.sh
 
+docs: core ## the reference as pages, build/docs/index.md, with its links checked
+	@rm -rf $(BUILD)/docs && $(MKDIR) $(BUILD)/docs
+	$(LUA) csrc/docs/capi.lua $(HEADERS) > $(BUILD)/docs/c-api.md
+	$(RUN_ENV) $(LUA) csrc/docs/reference.lua $(BUILD)/docs "c-api.md=The C API"
+	$(LUA) csrc/docs/links.lua $(BUILD)/docs/*.md README.md CHANGELOG.md examples/README.md tests/README.md csrc/README.md
+
 clean: ## remove build/
 	rm -rf $(BUILD)
 
@@ -281,7 +289,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-12s %s\n", $$1, $$2 }'
 
 FORCE:
-.PHONY: all core sandbox library units env test-env deps test unit spec lint layers \
+.PHONY: docs all core sandbox library units env test-env deps test unit spec lint layers \
   demo asan tsan torture gcstress fuzz valgrind bench install install-module install-sandbox install-library \
   uninstall rocks deb matrix release clean help FORCE
 .DELETE_ON_ERROR:

@@ -1,32 +1,34 @@
 rockspec_format = "3.0"
 package = "bitrix24"
 version = "scm-1"
--- luarocks make, in a checkout.
+-- For `luarocks make` in a checkout.
 source = { url = "file://." }
 description = {
   summary = "The Bitrix24 REST API for Lua",
   detailed = [[
 Calls of any REST method, lists that are complete or an error, batches packed
-by themselves, the limits kept, structured errors, OAuth, and a sandbox portal
-for trying scripts. A C core on libcurl.]],
+by themselves, the limits kept, structured errors, OAuth. A C core on libcurl;
+the sandbox portal for trying scripts is the rock bitrix24-sandbox.]],
   license = "MIT",
+  labels = { "bitrix24", "rest", "crm" },
 }
-dependencies = { "lua >= 5.4, < 5.5", "lua-cjson" }
--- The Makefile finds libcurl, and for the sandbox libmicrohttpd, gnutls and
--- zlib, through pkg-config.
+supported_platforms = { "unix" }
+dependencies = { "lua >= 5.4, < 5.5", "lua-cjson >= 2.1.0" }
+-- No external_dependencies: LuaRocks before 3.9 does not look into Debian's
+-- /usr/include/<triplet>, where curl/curl.h is. pkg-config and the compiler
+-- know, and the Makefile asks them.
 build = {
   type = "make",
-  build_variables = {
+  makefile = "rockspec/rock.mk",
+  build_pass = false,
+  variables = {
+    PART = "module",
     CC = "$(CC)",
     CFLAGS = "$(CFLAGS)",
-    LUA_CFLAGS = "-I$(LUA_INCDIR)",
-  },
-  install_variables = {
-    CC = "$(CC)",
-    CFLAGS = "$(CFLAGS)",
-    LUA_CFLAGS = "-I$(LUA_INCDIR)",
+    LUA_INCDIR = "$(LUA_INCDIR)",
     PREFIX = "$(PREFIX)",
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
   },
+  copy_directories = { "examples" },
 }

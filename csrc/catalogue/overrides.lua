@@ -1,7 +1,8 @@
 -- Corrections to the source, where policy needs more than a page's tables
 -- state. Each tells why and the documentation page; `set` replaces facts of
 -- methods.jsonl, plus two of its own: `overlap` (pages may repeat records) and
--- `keyset` (how the filter spells the identifier, or false).
+-- `keyset` (how the filter spells the identifier, or false); `optional` names
+-- parameters that the table stars and the page does without.
 
 return {
   {
@@ -58,5 +59,16 @@ return {
     method = "imbot.v2.Event.get", version = 2, set = { write = true },
     why = "offset acknowledges every event before it",
     doc = "api-reference/chat-bots/chat-bots-v2/imbot.v2/events/event-get",
+  },
+  {
+    method = "event.bind", version = 2, set = { any_of = { { "handler", "event_type" } } },
+    optional = { "handler" },
+    why = "an offline event waits in the queue and has no handler, though the table stars it",
+    doc = "api-reference/events/offline-events",
+  },
+  {
+    method = "disk.storage.uploadFile", version = 2, set = {}, optional = { "fileContent" },
+    why = "without it the answer is an address to upload to, as disk.folder.uploadFile's table says",
+    doc = "api-reference/disk/storage/disk-storage-upload-file",
   },
 }

@@ -136,4 +136,26 @@ function source.parse_edition(text)
   return source.parse(source.format(source.normalize(cjson.decode(text))))
 end
 
+--- Lay corrections over the entries.
+---@param methods table[] normalized entries
+---@param overrides { method: string, version: integer, set: table, optional: string[]? }[]
+---@return string? wrong a correction whose method is gone
+function source.correct(methods, overrides)
+  local by_key = {}
+  for _, method in ipairs(methods) do
+    by_key[("%s/%d"):format(method.method, math.tointeger(method.version))] = method
+  end
+  for _, override in ipairs(overrides) do
+    local key = ("%s/%d"):format(override.method, override.version)
+    local method = by_key[key]
+    if not method then return key end
+    for name, value in pairs(override.set) do method[name] = value end
+    for _, name in ipairs(override.optional or {}) do
+      for _, param in ipairs(method.params) do
+        if param.name == name then param.required = false end
+      end
+    end
+  end
+end
+
 return source

@@ -307,15 +307,20 @@ static int was_sent(CURL *easy) {
   return at > 0;
 }
 
+/* Headers beyond libcurl's own caps: before 8.6 it is out of memory then, and
+ * later 100, CURLE_TOO_LARGE, which older headers do not name. */
+static int too_many_headers(const b24_exchange *x, CURLcode code) {
+  return x->status != 0 && (code == CURLE_OUT_OF_MEMORY || (int)code == 100);
+}
+
 static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
   const attempt *a = x->private_data;
   if (a->refused != 0) return (b24_outcome)a->refused;
+  if (too_many_headers(x, code)) return B24_OUTCOME_TOO_LARGE;
   switch (code) {
     case CURLE_OK:
     case CURLE_TOO_MANY_REDIRECTS: return B24_OUTCOME_ANSWER;
-    case CURLE_OUT_OF_MEMORY:
-      /* libcurl before 8.6 says so of a header line beyond its own cap */
-      return x->status != 0 ? B24_OUTCOME_TOO_LARGE : B24_OUTCOME_NOMEM;
+    case CURLE_OUT_OF_MEMORY: return B24_OUTCOME_NOMEM;
     case CURLE_FILESIZE_EXCEEDED: return B24_OUTCOME_TOO_LARGE;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
@@ -358,7 +363,7 @@ static void finish(transport *t, b24_exchange *x, CURLcode code) {
               "the connection broke before an answer");
   else if (x->outcome == B24_OUTCOME_TOO_LARGE)
     copy_text(x->message, sizeof x->message,
-              a->headers_refused || code == CURLE_OUT_OF_MEMORY
+              a->headers_refused || too_many_headers(x, code)
                   ? "its headers"
                   : "");
   else if (code != CURLE_OK)

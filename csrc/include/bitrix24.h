@@ -261,12 +261,29 @@ B24_API b24_kind b24_client_step(b24_request **out, b24_client *client,
 
 /* ---- a host's event loop ------------------------------------------------ */
 
-/* What a host watches for a client, instead of b24_client_step. Both are
- * called from b24_loop_* and b24_client_free, never below libcurl, and must
- * not call the client. */
+/* For a program that has a loop of its own: it watches sockets and keeps a
+ * timer for each client, as libcurl's multi_socket interface wants it, and
+ * nothing ever waits. examples/host_epoll.c is a whole one:
+ *
+ *   b24_loop host = {on_watch, on_timer, me};
+ *   b24_loop_attach(client, &host, &err);
+ *   b24_client_submit(&request, client, &call, &err);
+ *   b24_loop_act(client, -1, 0, &err);
+ *
+ * b24_loop_act again for every event of a socket and when the timer fires;
+ * after each, while ((request = b24_loop_next(client)) != NULL) the answer is
+ * read and settled, and if there was one, b24_loop_act(client, -1, 0, &err).
+ *
+ * An idle client has no socket watched and no timer set, whether or not it
+ * keeps a connection. */
+
+/* What a client asks of the host. Both are called from b24_loop_*,
+ * b24_client_step, b24_request_free and b24_client_free, never below libcurl;
+ * they must not call the client. */
 typedef struct b24_loop {
-  /* Watch the socket for B24_LOOP_IN | B24_LOOP_OUT from now on; 0: no more.
-   * It may be closed already when 0 comes. */
+  /* Watch the socket for B24_LOOP_IN | B24_LOOP_OUT from now on, as long as
+   * it is ready and not only when it becomes so; 0: no more. It may be closed
+   * already when 0 comes; the client uses its number again only afterwards. */
   void (*watch)(void *ud, int fd, int what);
   /* Call b24_loop_act with fd -1 after so many ms, once; it replaces the
    * timer before. -1: no timer. */
@@ -279,19 +296,24 @@ typedef struct b24_loop {
 
 /* From now on the host drives the client. `loop` is copied; NULL: by
  * b24_client_step again, which also works meanwhile, for a call that blocks.
- * Fails with B24_NOMEM. An idle client has no socket watched and no timer. */
+ * Fails with B24_NOMEM, or B24_CONFIG while calls are on their way; the host
+ * before then stays. */
 B24_API b24_kind b24_loop_attach(b24_client *client, const b24_loop *loop,
                                  b24_error *err);
 
-/* Something is ready on `fd` (what: B24_LOOP_*), or with fd -1 the timer
- * fired or a call was submitted, settled or freed. Never waits. Afterwards
- * take what ended with b24_loop_next until it is NULL. */
+/* Something is ready on `fd` (what: B24_LOOP_*; both for an error), or with
+ * fd -1 the timer fired or a call was submitted, settled or freed, or the
+ * client was stepped. Early or needless calls do no harm. Never waits.
+ * Afterwards take what ended with b24_loop_next until it is NULL. Fails with
+ * B24_NOMEM, B24_NETWORK, or B24_CONFIG where no loop is attached and in a
+ * forked child. */
 B24_API b24_kind b24_loop_act(b24_client *client, int fd, int what,
                               b24_error *err);
 
 /* A request whose attempt ended, borrowed, to be read and settled as one from
  * b24_client_step; NULL = none. Call b24_loop_act(client, -1, ...) after the
- * last was settled. */
+ * last was settled: what comes again has its time, and who waits for a
+ * connection its turn. */
 B24_API b24_request *b24_loop_next(b24_client *client);
 
 /* Tell what the `time` of a batch's command said: what it took (-1 = not
@@ -321,6 +343,8 @@ typedef struct b24_answer {
   int attempts;             /* how many were made */
   int64_t elapsed_ms;       /* how long this attempt took */
 } b24_answer;
+
+/* Read the answer of a request that b24_client_step or b24_loop_next gave. */
 B24_API void b24_request_answer(b24_answer *out, const b24_request *request);
 
 /* What whoever decoded the body found in it. */

@@ -203,11 +203,13 @@ static int client_redact(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 2, &length);
   size_t room = length * 2 + 64; /* *** may be longer than a short secret */
+  size_t written;
   char *clean;
   if (self->client == NULL) return 0;
   clean = lua_newuserdatauv(L, room, 0);
-  length = b24_client_redact(clean, room, self->client, text, length);
-  lua_pushlstring(L, clean, length);
+  written = b24_client_redact(clean, room, self->client, text, length);
+  if (written == 0 && length > 0) return luaL_error(L, "not enough memory");
+  lua_pushlstring(L, clean, written);
   return 1;
 }
 

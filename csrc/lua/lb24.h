@@ -17,6 +17,7 @@
 
 int lb24_open_catalogue(lua_State *L); /* [-0, +1] core.catalogue */
 int lb24_open_client(lua_State *L);    /* [-0, +1] core.client */
+int lb24_open_console(lua_State *L);   /* [-0, +1] core.console */
 int lb24_open_json(lua_State *L);      /* [-0, +1] core.json */
 int lb24_open_limiter(lua_State *L);   /* [-0, +1] core.limiter */
 int lb24_open_page(lua_State *L);      /* [-0, +1] core.page */

@@ -20,6 +20,7 @@ int luaopen_bitrix24_core(lua_State *L) {
   } parts[] = {
       {"catalogue", lb24_open_catalogue},
       {"client", lb24_open_client},
+      {"console", lb24_open_console},
       {"json", lb24_open_json},
       {"limiter", lb24_open_limiter},
       {"page", lb24_open_page},

@@ -89,7 +89,8 @@ local function record(book, method, params, opts)
     errors.config("a call recorded in a batch takes no options", "give them to b:run", tostring(method))
   end
   if book.running then errors.config("the batch is running: nothing can be added to it now") end
-  local row, version = book.client:examine(method, book.version, params)
+  local row, version
+  row, version, params = book.client:examine(method, book.version, params)
   check_name(method)
   local copy, references = copy_params(book, method, params or {})
   check_params(method, row, copy)

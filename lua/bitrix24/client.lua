@@ -10,13 +10,16 @@ local faults = require "bitrix24.fault"
 local hints = require "bitrix24.hints"
 local json = require "bitrix24.json"
 local loop = require "bitrix24.loop"
+local plan = require "bitrix24.plan"
 local planner = require "bitrix24.planner"
+local record = require "bitrix24.record"
 local renewal = require "bitrix24.renewal"
+local replay = require "bitrix24.record.replay"
 local tasks = require "bitrix24.tasks"
 local turns = require "bitrix24.turns"
 local wire = require "bitrix24.wire"
 
-local ipairs, next, pairs, pcall, setmetatable = ipairs, next, pairs, pcall, setmetatable
+local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
 local find, open = string.find, io.open
 
@@ -56,13 +59,16 @@ function client.new(options)
   }, Client)
   self.planner, self.tasks = planner.new(self), tasks.new(self)
   self.turns = turns.new(function(...) self:finish(...) end)
-  local handle, kind, message = core.client.new(options)
+  local open_core = options.replay and replay.open or core.client.new
+  local handle, kind, message = open_core(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
   self.core = handle
   errors.watch(handle)
   self.at = handle:origin() -- where the portal is known to be
   if options.tokens then self.renewal = renewal.new(self, options) end
+  if options.record then self.recorder = record.new(self, options.record) end
   if options.loop then self.loop = loop.new(self, options.loop) end
+  plan.opened(self)
   return self
 end
 
@@ -163,13 +169,15 @@ end
 --- The checks of a call that need no portal.
 ---@return table? row of the catalogue
 ---@return 2|3 version
+---@return table? params as they can be encoded
 function Client:examine(method, version, params, opts)
   self:check_name(method)
   check_call(method, params, opts)
   self:check_open(method)
   local row = catalogue.find(method, version)
   if self.strict then check_strict(method, version, row, params) end
-  return row, version or (row and row.version) or 2
+  if self.plan then params = self.plan:params(params) end
+  return row, version or (row and row.version) or 2, params
 end
 
 --- Start a call without waiting for it.
@@ -181,7 +189,7 @@ end
 ---@return bitrix24.Pending
 function Client:send(method, version, params, opts, alone)
   local row
-  row, version = self:examine(method, version, params, opts)
+  row, version, params = self:examine(method, version, params, opts)
   local reads = row ~= nil and not row.write
   -- encoded now, while the caller's line is known and the table is as given
   local pending = {
@@ -223,15 +231,17 @@ end
 --- Hand a call to the core.
 function Client:submit(call, pending)
   if self.renewal and not call.url then self.renewal:prepare() end
-  local request, kind, message = self.core:submit(call)
+  local request, kind, message = self.core:submit(call, pending)
   if not request then
     errors.raise { kind = kind, method = pending.method, message = self:clean(message), sent = false }
   end
-  pending.request = request
+  pending.request, pending.call = request, self.recorder and call
   self.pending[request] = pending
   if pending.turn then self.turns:enter(pending) end
   if self.loop then self.loop:kick() end
-  if self.log then self:tell { event = "send", method = pending.method, version = pending.version } end
+  if self.log and not request.silent then
+    self:tell { event = "send", method = pending.method, version = pending.version }
+  end
   return pending
 end
 
@@ -247,7 +257,8 @@ end
 function Client:finish(pending, fault, result, response)
   if pending.done then return end
   local request = pending.request
-  pending.done, pending.fault, pending.result, pending.response = true, fault, result, response
+  pending.fault, pending.result, pending.response = fault, result, response
+  pending.done = true -- last: the others may lack memory
   pending.request = nil
   if request then
     self.pending[request] = nil
@@ -307,10 +318,12 @@ function Client:settle(pending)
   local outcome, status, body, content_type, location, message, attempts, seconds = request:answer()
   local seen = {
     outcome = outcome, status = status, location = location, message = message, attempts = attempts,
+    body = body, content_type = content_type,
   }
   local answer
   if outcome == "answer" then
     answer = pending.path and read_link(status) or pending.read and pending.read(body, status)
+      or request.decode and request:decode(body, status, content_type) -- a stand-in, see front.lua
       or envelope.read(body, status, content_type, pending.row, self.nulls,
         pending.commands and wire.below(pending.version))
   end
@@ -318,10 +331,10 @@ function Client:settle(pending)
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
   -- new tokens are taken in before the log, which may close the portal, is told
   if pending.read and action == "done" then self:finish(pending, nil, answer.result) end
-  if self.log then
+  if self.log and not request.silent then
     self:tell {
       event = "answer", method = pending.method, version = pending.version, status = status,
-      attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome,
+      attempt = attempts, seconds = seconds, bytes = #body, outcome = outcome, commands = pending.commands,
     }
   end
   if pending.done then return end -- also when the log closed the portal
@@ -338,6 +351,7 @@ function Client:settle(pending)
     self.renewal:expired()
   elseif action == "done" then
     local unwritten = pending.path and commit(pending)
+    if self.recorder and not unwritten then self.recorder:keep(pending, seen) end
     self:conclude(pending, unwritten, answer.result, {
       total = answer.total, next = answer.next, time = answer.time,
       status = status, method = pending.method, attempts = attempts,
@@ -348,6 +362,7 @@ function Client:settle(pending)
       return
     end
     local verdict = { kind = kind, sent = sent, retryable = retryable, reason = reason }
+    if self.recorder then self.recorder:keep(pending, seen, verdict) end
     self:conclude(pending, faults.of_call(self, pending, answer, verdict, seen))
   end
 end
@@ -380,7 +395,14 @@ end
 function Client:take(request)
   local pending = self.pending[request]
   -- memory ran out when it was made: nobody waits for it
-  if pending then self:settle(pending) else request:drop() end
+  if not pending then return request:drop() end
+  local ok, fault = pcall(self.settle, self, pending)
+  if ok then return end
+  -- memory ran out: it is told to whoever waits for this call, now or later,
+  -- and no call waits for a renewal that did not begin
+  if self.renewal and not self.renewal.thread then self.core:release() end
+  if pending.done then error(fault, 0) end
+  self:finish(pending, fault)
 end
 
 --- Wait until a call is done.
@@ -485,6 +507,7 @@ function Client:close()
     end
   end
   if self.loop then self.loop:close() end
+  if self.recorder then self.recorder:close() end
 end
 
 Client.__close = Client.close

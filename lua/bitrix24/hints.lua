@@ -1,9 +1,10 @@
 --- What to do about an error, where the catalogue can tell.
 
 local catalogue = require "bitrix24.catalogue"
+local parameters = require "bitrix24.parameters"
 
 local concat = table.concat
-local type = type
+local ipairs, type = ipairs, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -28,6 +29,21 @@ function hints.missing(row, params)
   local names = row.required(params)
   if #names == 0 then return nil end
   return ("missing required parameter%s: %s"):format(#names > 1 and "s" or "", concat(names, ", "))
+end
+
+--- What a strict portal refuses to send, and what to do about it; nil when the
+-- documentation has nothing against it.
+---@param row table? catalogue row
+---@param params any
+---@return string? message
+---@return string? hint
+function hints.refusal(row, params)
+  local missing = hints.missing(row, params or {})
+  if missing then return missing, nil end
+  for _, problem in ipairs(parameters.problems(row, params)) do
+    if problem.certain then return problem.message, problem.hint end
+  end
+  return nil, nil
 end
 
 local function not_found(code)

@@ -22,7 +22,7 @@ local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 
 local error, isyieldable, pcall = error, coroutine.isyieldable, pcall
-local resume, running = coroutine.resume, coroutine.running
+local resume, running, status = coroutine.resume, coroutine.running, coroutine.status
 local min, huge = math.min, math.huge
 local ipairs, pairs, select = ipairs, pairs, select
 local insert, remove, setmetatable, type = table.insert, table.remove, setmetatable, type
@@ -92,24 +92,28 @@ end
 
 -- ---- who may yield -------------------------------------------------------------------
 
---- How many coroutines of the library run now, one inside the other.
-local inner = 0
+--- The outermost of the library's own coroutines, while it runs. Weak: one
+-- that waits is kept by nobody else but its portal.
+local outermost = setmetatable({}, { __mode = "v" })
 
-local function resumed(...)
-  inner = inner - 1
-  return ...
+local function is_inner()
+  local thread = outermost[1]
+  local how = thread and status(thread)
+  if how == "running" or how == "normal" then return true end
+  outermost[1] = nil
+  return false
 end
 
 --- Resume a coroutine of the library's own. What it yields is for the library:
 -- no call in it may yield to a host.
 function loop.resume(thread, ...)
-  inner = inner + 1
-  return resumed(resume(thread, ...))
+  if not is_inner() then outermost[1] = thread end
+  return resume(thread, ...)
 end
 
 --- May the running code be suspended?
 function Loop:inside()
-  if inner > 0 or not isyieldable() or self.turning == running() then return false end
+  if is_inner() or not isyieldable() or self.turning == running() then return false end
   local inside = self.adapter.inside
   return inside == nil or inside() == true
 end
@@ -150,8 +154,7 @@ local function tell(self) return apply(self, self.client.core:loop_changes()) en
 local function is_busy(self)
   local client = self.client
   return #self.woken > 0 or #self.resting > 0 or self.core_at ~= nil or self.trouble ~= nil
-    or client.core:pending() > 0
-    or client.renewal ~= nil and client.renewal.thread ~= nil
+    or client.core:pending() > 0 or client.renewal ~= nil and client.renewal.thread ~= nil
 end
 
 --- Come back soon: something was submitted or dropped. What the core has

@@ -39,6 +39,7 @@ end
 
 local STRING = { is_string, "a non-empty string" }
 local SECONDS = { is_seconds, "a positive number of seconds" }
+local PATH = { is_string, "the path of a file" }
 local BOOLEAN = { is_boolean, "true or false" }
 
 --- name → { check, what it must be }
@@ -56,13 +57,12 @@ local KNOWN = {
   nulls = { is_nulls, [["drop" or "keep"]] },
   ca_file = STRING, proxy = STRING, user_agent = { is_token, "printable ASCII text" },
   log = { is_function, "a function" },
+  record = PATH, replay = PATH,
   loop = { is_loop, "an adapter of an event loop, e.g. require \"bitrix24.loop.luv\"" },
 }
 
 --- Options of the contract that this version does not have yet, and what there is instead.
 local LATER = {
-  record = "the option log tells what happens",
-  replay = "require \"bitrix24.sandbox\" answers without a portal",
   profile = "set BITRIX24_WEBHOOK to the webhook's address",
 }
 
@@ -101,8 +101,17 @@ local function read_application(out)
   out.renewable, out.account = true, out.client_id
 end
 
+--- Nobody is called: what is said of portal, credentials and budget does not
+-- matter, and nothing ever waits.
+local function read_replay(out)
+  if out.record then errors.config("connect: give either 'record' or 'replay', not both") end
+  for _, name in ipairs(APPLICATION) do out[name] = nil end
+  for _, name in ipairs { "webhook", "domain", "access_token", "limiter", "loop" } do out[name] = nil end
+end
+
 --- One way to authorize, and all that it needs.
 local function read_credentials(out)
+  if out.replay then return read_replay(out) end
   local application = false
   for _, name in ipairs(APPLICATION) do application = application or out[name] ~= nil end
   if out.webhook and (out.domain or out.access_token or application) then

@@ -230,7 +230,7 @@ function Planner:send(lane, commands)
   end
   local version = lane.version
   local shared = {
-    method = "batch", version = version, commands = count, wanted = count,
+    method = "batch", version = version, commands = count, wanted = count, calls = commands,
     done = false,
   }
   for i = 1, count do commands[i].shared = shared end

@@ -7,6 +7,7 @@ local domain = require "bitrix24.domain"
 local errors = require "bitrix24.errors"
 local faults = require "bitrix24.fault"
 local list = require "bitrix24.list"
+local plan = require "bitrix24.plan"
 local wire = require "bitrix24.wire"
 
 local getmetatable, rawget, rawset, setmetatable = getmetatable, rawget, rawset, setmetatable
@@ -82,34 +83,41 @@ local function caller(self, name, method)
   }
 end
 
+--- Use a list, unless it is one that a plan cannot ask for.
+local function use(self, name, method, params, opts)
+  local made, book = caller(self, name, method), self[CLIENT].plan
+  if book and book:holds(made, params) then return book:list(name, made, params) end
+  return list[name](made, params, opts)
+end
+
 --- Iterate over the records of a list.
 ---@param method string
 ---@param params table?
 ---@param opts table? strategy, limit, ahead, progress
 function methods.each(self, method, params, opts)
-  return list.each(caller(self, "each", method), params, opts)
+  return use(self, "each", method, params, opts)
 end
 
 --- Iterate over the pages of a list.
 function methods.pages(self, method, params, opts)
-  return list.pages(caller(self, "pages", method), params, opts)
+  return use(self, "pages", method, params, opts)
 end
 
 --- Every record of a list in one sequence.
 ---@return table
 function methods.all(self, method, params, opts)
-  return list.all(caller(self, "all", method), params, opts)
+  return use(self, "all", method, params, opts)
 end
 
 --- The first record, or nil.
 function methods.first(self, method, params)
-  return list.first(caller(self, "first", method), params)
+  return use(self, "first", method, params)
 end
 
 --- How many records match.
 ---@return integer
 function methods.count(self, method, params)
-  return list.count(caller(self, "count", method), params)
+  return use(self, "count", method, params)
 end
 
 --- Call `f(item, index)` for every item side by side; calls that wait at the
@@ -144,6 +152,14 @@ function methods.batch(self, commands, opts)
   local here = client_of(self, "batch")
   if commands == nil and opts == nil then return batch.new(here, self[VERSION]) end
   return batch.run(here, self[VERSION], commands, opts)
+end
+
+--- A dry run: `f(portal)` runs, its reads are answered, its writes are
+-- recorded and not sent; `print(plan)` shows what it would do.
+---@param f fun(portal: bitrix24.Portal)
+---@return bitrix24.Plan
+function methods.plan(self, f)
+  return plan.run(client_of(self, "plan"), self, f)
 end
 
 --- Fetch a signed link into a file.

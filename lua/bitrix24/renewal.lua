@@ -214,14 +214,16 @@ local function fail(self, fault)
     end
     client:conclude(pending, e)
   end
-  client.core:release()
 end
 
 local function ended(self, ok, fault)
   self.thread, self.asked, self.guard = nil, nil, nil
   tokens.under_way(self, false)
   self.wanted = nil
-  if not ok then fail(self, tokens.fault("the store of tokens", fault)) end
+  if ok then return end
+  -- first, for the rest may lack memory: whom it does not tell asks again
+  self.client.core:release()
+  fail(self, tokens.fault("the store of tokens", fault))
 end
 
 --- Move a renewal on, as far as it goes without waiting.
@@ -244,8 +246,9 @@ end
 
 local function begin(self)
   if self.thread then return end
-  self.thread = create(work)
+  local thread = create(work)
   tokens.under_way(self, true)
+  self.thread = thread
   self:advance(0)
 end
 

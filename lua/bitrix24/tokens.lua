@@ -200,6 +200,7 @@ function tokens.problem(store)
   end
   for _, name in pairs { "load", "save" } do
     local ok, f = pcall(function() return store[name] end)
+    if f == "not enough memory" then error(f, 0) end
     local meta = ok and getmetatable(f)
     if not ok or type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
       return ("a store of tokens: it has no method %s"):format(name)

@@ -19,58 +19,90 @@
 
 typedef struct portal {
   pid_t process;
-  int stop; /* closing it ends the process */
+  int ask; /* a byte: start anew; closing it ends the process */
+  int hear;
   char webhook[256];
+  char about[2048]; /* Lua: { webhook=, domain=, client_id=, ... } */
 } portal;
 
-/* The child: serve until the other side of `stop` is closed. */
-static void serve(int tell, int stop) {
+/* The child: tell where it is, again for every byte, until the other side of
+ * `ask` is closed. */
+static void serve(int tell, int ask) {
   static const char chunk[] =
       "local sandbox = require 'bitrix24.sandbox'\n"
-      "portal = sandbox.start{ limits = false, contacts = 60 }\n"
-      "return portal.webhook";
+      "local sb = sandbox.start{ limits = false, contacts = 60, users = 20,"
+      "  chats = 8 }\n"
+      "local about = { webhook = sb.webhook }\n"
+      "for name, value in pairs(sb.oauth) do about[name] = value end\n"
+      "local text = {}\n"
+      "for name, value in pairs(about) do\n"
+      "  text[#text + 1] = ('%s=%q'):format(name, value)\n"
+      "end\n"
+      "return sb.webhook .. ' {' .. table.concat(text, ',') .. '}\\n',\n"
+      "  function() sb:reset() end";
   lua_State *L = luaL_newstate();
   size_t size;
   const char *text;
   char byte;
   if (L == NULL) _exit(1);
   luaL_openlibs(L);
-  if (luaL_dostring(L, chunk) != LUA_OK)
+  if (luaL_dostring(L, chunk) != LUA_OK) {
     (void)fprintf(stderr, "%s\n", lua_tostring(L, -1));
-  text = lua_tolstring(L, -1, &size);
-  if (write(tell, text, size) == (ssize_t)size) (void)close(tell);
-  while (read(stop, &byte, 1) > 0) continue;
+    _exit(1);
+  }
+  text = lua_tolstring(L, 1, &size);
+  do {
+    if (write(tell, text, size) != (ssize_t)size) break;
+    if (read(ask, &byte, 1) <= 0) break;
+    lua_pushvalue(L, 2);
+  } while (lua_pcall(L, 0, 0, 0) == LUA_OK);
   lua_close(L);
   _exit(0);
 }
 
+/* The line that it tells; 0 when there is none. */
+static int hear(portal *p) {
+  char line[sizeof p->about];
+  size_t got = 0;
+  char *space;
+  while (got < sizeof line - 1 && read(p->hear, line + got, 1) == 1)
+    if (line[got++] == '\n') break;
+  line[got] = '\0';
+  space = strchr(line, ' ');
+  if (space == NULL || (size_t)(space - line) >= sizeof p->webhook) return 0;
+  *space = '\0';
+  memcpy(p->webhook, line, (size_t)(space - line) + 1);
+  memcpy(p->about, space + 1, strlen(space + 1) + 1);
+  return 1;
+}
+
 /* Start it; `webhook` stays empty when that fails. Before any thread. */
 static void portal_start(portal *p) {
-  int tell[2], stop[2];
-  size_t got = 0;
-  ssize_t more = 1;
+  int tell[2], ask[2];
   memset(p, 0, sizeof *p);
   p->process = -1;
-  if (pipe(tell) != 0 || pipe(stop) != 0) return;
+  if (pipe(tell) != 0 || pipe(ask) != 0) return;
   p->process = fork();
   if (p->process == 0) {
     (void)close(tell[0]);
-    (void)close(stop[1]);
-    serve(tell[1], stop[0]);
+    (void)close(ask[1]);
+    serve(tell[1], ask[0]);
   }
   (void)close(tell[1]);
-  (void)close(stop[0]);
-  p->stop = stop[1];
-  while (more > 0 && got < sizeof p->webhook - 1) {
-    more = read(tell[0], p->webhook + got, sizeof p->webhook - 1 - got);
-    if (more > 0) got += (size_t)more;
-  }
-  (void)close(tell[0]);
-  if (strncmp(p->webhook, "http", 4) != 0) p->webhook[0] = '\0';
+  (void)close(ask[0]);
+  p->ask = ask[1];
+  p->hear = tell[0];
+  if (!hear(p)) p->webhook[0] = '\0';
+}
+
+/* Records, tokens and the journal back to the start; 0 when it is gone. */
+static inline int portal_reset(portal *p) {
+  return write(p->ask, "r", 1) == 1 && hear(p);
 }
 
 static void portal_stop(portal *p) {
-  (void)close(p->stop);
+  (void)close(p->ask);
+  (void)close(p->hear);
   if (p->process > 0) (void)waitpid(p->process, NULL, 0);
 }
 

@@ -37,6 +37,8 @@ typedef struct world {
   int refuse;          /* so many attempts cannot be begun */
   int closed;
   int cancelled;
+  const b24_loop *loop; /* of a host */
+  int open[32];         /* which of them it watches, as socket 100 + i */
 } world;
 
 static int64_t world_now(void *ud) { return ((world *)ud)->now; }
@@ -106,15 +108,59 @@ static b24_kind world_wait(void *self, int64_t timeout_ms, b24_error *err) {
   return B24_OK;
 }
 
+/* A host watches a socket for each that is on its way. */
+static void world_tell(world *w) {
+  for (int i = 0; i < 32; i++) {
+    int wanted = w->loop != NULL && w->running[i] != NULL;
+    if (wanted == w->open[i] || w->loop == NULL) continue;
+    w->open[i] = wanted;
+    w->loop->watch(w->loop->ud, 100 + i, wanted ? B24_LOOP_IN : 0);
+  }
+}
+
+static b24_kind world_attach(void *self, const b24_loop *loop,
+                             b24_error *err) {
+  world *w = self;
+  (void)err;
+  for (int i = 0; i < 32; i++) {
+    if (w->open[i]) w->loop->watch(w->loop->ud, 100 + i, 0);
+    w->open[i] = 0;
+  }
+  w->loop = loop;
+  return B24_OK;
+}
+
+/* Time has been set by the test; the timer is for what ends next. */
+static b24_kind world_act(void *self, int fd, int what, int64_t *timer_ms,
+                          b24_error *err) {
+  world *w = self;
+  int64_t next = -1;
+  (void)err;
+  (void)what;
+  for (int i = 0; i < 32; i++) {
+    if (w->running[i] == NULL) continue;
+    if (w->due[i] <= w->now && (fd < 0 || fd == 100 + i)) {
+      w->running[i]->done = 1;
+      w->running[i] = NULL;
+    } else if (next < 0 || w->due[i] - w->now < next) {
+      next = w->due[i] - w->now;
+    }
+  }
+  world_tell(w);
+  *timer_ms = next < 0 ? -1 : next;
+  return B24_OK;
+}
+
 static void world_cancel(void *self, b24_exchange *x) {
   world *w = self;
   for (int i = 0; i < 32; i++)
     if (w->running[i] == x) w->running[i] = NULL;
   w->cancelled++;
+  world_tell(w);
 }
 
 static void world_close(void *self, int forked) {
-  (void)forked;
+  if (!forked) (void)world_attach(self, NULL, NULL);
   ((world *)self)->closed++;
 }
 
@@ -123,6 +169,8 @@ static inline b24_transport world_transport(world *w) {
   transport.self = w;
   transport.start = world_start;
   transport.wait = world_wait;
+  transport.attach = world_attach;
+  transport.act = world_act;
   transport.cancel = world_cancel;
   transport.close = world_close;
   return transport;

@@ -179,13 +179,6 @@ describe("a list", function()
   end)
 end)
 
-describe("a name of a later version", function()
-  it("says so", function()
-    local e = caught(bitrix24.connect, { webhook = "https://a.example/rest/1/" .. CODE, record = "x" })
-    assert.matches("record", e.message)
-  end)
-end)
-
 describe("a fixture", function()
   it("of a kind that does not exist is refused with those that do", function()
     local e = caught(sandbox.start, { fixture = { contakts = {} } })

@@ -231,21 +231,23 @@ describe("endless pages", function()
       :format(table.concat(results, ","), table.concat(nexts, ","))
   end
 
-  it("end where they come fifty at a time", function()
-    for _, size in ipairs { 0, 50 } do
-      here.sb:reset()
-      here.sb:fault { method = "crm.deal.list", action = { body = page(1, 50, ',"total":500000,"next":50') } }
+  for _, size in ipairs { 0, 50 } do
+    it(("end where they come fifty at a time, %d records each"):format(size), function()
+      -- a portal of its own: what an earlier walk sent and dropped arrives late
+      local sb <close> = sandbox.start { limits = false }
+      local portal <close> = sb:connect()
+      sb:fault { method = "crm.deal.list", action = { body = page(1, 50, ',"total":500000,"next":50') } }
       for n = 1, 6 do
-        here.sb:fault { method = "batch", nth = n, action = { body = batch_of(n, size) } }
+        sb:fault { method = "batch", nth = n, action = { body = batch_of(n, size) } }
       end
       local count = 0
       local e = here.raises("protocol", function()
-        for _ in here.portal.crm.deal.list:each({}, { strategy = "batch" }) do count = count + 1 end
+        for _ in portal.crm.deal.list:each({}, { strategy = "batch" }) do count = count + 1 end
       end)
       assert.equal("crm.deal.list", e.method)
-      assert.truthy(count <= 100 and #here:sent() <= 6, count .. " " .. #here:sent())
-    end
-  end)
+      assert.truthy(count <= 100 and #sb:requests() <= 6, count .. " " .. #sb:requests())
+    end)
+  end
 
   it("end in REST 3.0, where no page comes again behind the last one", function()
     local items = {}

@@ -14,6 +14,7 @@ lua() { lua5.4 -e "require '$1'" >/dev/null 2>&1; }
 missing() {
   { have cc && have gcc; } || echo gcc libc6-dev
   have make || echo make
+  have git || echo git
   have pkg-config || echo pkg-config
   have lua5.4 || echo lua5.4
   pc 'lua5.4 >= 5.4' || echo liblua5.4-dev
@@ -23,7 +24,10 @@ missing() {
   pc gnutls || echo libgnutls28-dev
   pc zlib || echo zlib1g-dev
   [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+  lua luv || echo lua-luv
+  lua cqueues || echo lua-cqueues
   lua busted.runner || echo lua-busted
+  lua argparse || echo lua-argparse
   have luacheck || echo lua-check
   have clang || echo clang
   have clang-tidy || echo clang-tidy
@@ -35,7 +39,7 @@ missing() {
 other_systems() {
   cat <<'END'
 deps: apt-get is not here; install Lua 5.4, libcurl, libmicrohttpd, gnutls, zlib
-(with headers), lua-cjson, busted, luacheck, curl, clang and clang-tidy, for example:
+(with headers), lua-cjson, luv, cqueues, busted, luacheck, curl, clang and clang-tidy, for example:
   Fedora  dnf install gcc make curl pkgconf-pkg-config lua lua-devel libcurl-devel \
             libmicrohttpd-devel gnutls-devel zlib-devel luarocks clang clang-tools-extra
   Alpine  apk add build-base pkgconf bash curl lua5.4 lua5.4-dev curl-dev lua5.4-cjson \
@@ -43,7 +47,7 @@ deps: apt-get is not here; install Lua 5.4, libcurl, libmicrohttpd, gnutls, zlib
   Arch    pacman -S base-devel lua54 curl libmicrohttpd gnutls zlib luarocks clang
   macOS   brew install lua@5.4 curl libmicrohttpd gnutls pkg-config luarocks llvm
 and what is then still missing:
-  luarocks --lua-version 5.4 install lua-cjson   (and busted, luacheck)
+  luarocks --lua-version 5.4 install lua-cjson   (and luv, cqueues, busted, luacheck)
 END
 }
 

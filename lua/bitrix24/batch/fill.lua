@@ -74,7 +74,7 @@ function fill.params(run, command, places)
     else
       local missing, value = resolve(info)
       if missing then return nil, missing end
-      values[info] = value
+      values[info] = run.client.plan and run.client.plan:shown(value) or value
     end
   end
   return reference.replace(command.params, function(leaf, info)

@@ -15,6 +15,7 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local placeholder = require "bitrix24.plan.placeholder"
 local portals = require "bitrix24.portal"
 
 local huge, math_type, tointeger = math.huge, math.type, math.tointeger
@@ -127,6 +128,10 @@ function Queue:take(process)
   local result, response = self.portal:call("event.offline.get", self:params {
     clear = 0, process_id = process, filter = opts.filter, order = opts.order, limit = opts.limit,
   }, self.recover and HARMLESS or nil)
+  if placeholder.text(result) then -- a plan: nothing was reserved, no event is known
+    opts.poll = nil
+    return false
+  end
   local found = type(result) == "table" and result.events
   if type(found) ~= "table" then protocol("event.offline.get", "the answer has no list of events") end
   -- an earlier attempt may have reserved events under an id that nobody learned

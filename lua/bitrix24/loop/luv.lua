@@ -9,6 +9,10 @@
 -- its loop has turned once more after that. So none is closed here: they are
 -- stopped and used again, timers by whom they may concern, polls for the next
 -- socket of the same number. Idle ones hold nothing but themselves.
+--
+-- A connection that the other side resets is an error to libuv, and luv itself
+-- writes "EBADF: bad file descriptor" to the standard error then; the call is
+-- sent again or fails as it does without a loop.
 
 local uv = require "luv"
 
@@ -35,8 +39,8 @@ end
 --- What a generator of one's own hands to its consumer when a call in it waits:
 -- it cannot tell the host's coroutines from others.
 local function misplaced()
-  error("bitrix24: a call in a coroutine yields to the host's loop until its answer is here: a generator that "
-    .. "makes calls needs a portal without a loop", 2)
+  error("bitrix24: a call in a coroutine yields to the host's loop until its answer is here: a generator "
+    .. "that makes calls needs a portal without a loop", 2)
 end
 local WAITING = setmetatable({}, {
   __name = "bitrix24.waiting", __index = misplaced, __newindex = misplaced, __call = misplaced,

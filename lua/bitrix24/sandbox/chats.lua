@@ -9,5 +9,5 @@ return function(portal)
   world.define(portal, "chats", "id", records.maker(portal))
   -- only what is written during the run: generated messages are no records
   portal.store:define("messages", { id = "id", make = function() return nil end, size = 0 })
-  files(portal)
+  files.load(portal)
 end

@@ -6,6 +6,7 @@ return {
   "bitrix24.sandbox.departments",
   "bitrix24.sandbox.groups",
   "bitrix24.sandbox.chats",
+  "bitrix24.sandbox.disk",
   "bitrix24.sandbox.im",
   "bitrix24.sandbox.hr",
   "bitrix24.sandbox.tasks",

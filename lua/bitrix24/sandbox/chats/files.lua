@@ -1,16 +1,22 @@
--- Files sent in chats: disk.file.get, and the address behind DOWNLOAD_URL.
+-- Files sent in chats: disk.file.get, and the address behind DOWNLOAD_URL. What
+-- disk.lua keeps on the drives is of the same kind.
 --
 -- The address is signed: it works without authorization, only with its token,
 -- and answers 404 to a client that does not say who it is
 -- (settings/how-to-call-rest-api/general-principles#headers).
 
+local base64 = require "bitrix24.sandbox.base64"
 local json = require "bitrix24.json"
 local world = require "bitrix24.sandbox.users.world"
+
+local files = {}
 
 local PREFIX = "/sandbox/download/"
 local NAMES = { "Offer.docx", "Price list.xlsx", "Plan.pdf", "Photo.jpg", "Minutes.txt" }
 
-local function content(id)
+-- Uploaded files have theirs in the record.
+local function content(id, record)
+  if record and record.CONTENT then return base64.decode(record.CONTENT) end
   return ("File %d of the sandbox portal.\n"):format(id):rep(20 + id)
 end
 
@@ -23,20 +29,23 @@ local function maker(portal)
   return function(seed, id)
     local created = world.EPOCH - world.roll(seed, "file", id) % (200 * 86400)
     return {
-      ID = id, NAME = NAMES[1 + id % #NAMES], TYPE = "file", SIZE = #content(id),
+      ID = id, STORAGE_ID = 3, PARENT_ID = 8, NAME = NAMES[1 + id % #NAMES], TYPE = "file",
+      SIZE = #content(id),
       CREATED_BY = 1 + world.roll(seed, "file author", id) % users,
       CREATE_TIME = portal:date(created), UPDATE_TIME = portal:date(created + 600),
     }
   end
 end
 
--- Numbers come as text here, the size too (disk/file/disk-file-get).
-local function shown(call, file)
+--- A file as the methods show it: numbers are text, the size too
+-- (disk/file/disk-file-get).
+function files.shown(call, file)
   local author = tostring(file.CREATED_BY)
   local url = world.url(call.portal)
   return {
-    ID = tostring(file.ID), NAME = file.NAME, CODE = json.null, STORAGE_ID = "3", TYPE = file.TYPE,
-    PARENT_ID = "8", DELETED_TYPE = "0", GLOBAL_CONTENT_VERSION = "1", FILE_ID = tostring(5000 + file.ID),
+    ID = tostring(file.ID), NAME = file.NAME, CODE = json.null, STORAGE_ID = tostring(file.STORAGE_ID),
+    TYPE = file.TYPE, PARENT_ID = tostring(file.PARENT_ID), DELETED_TYPE = "0",
+    GLOBAL_CONTENT_VERSION = "1", FILE_ID = tostring(5000 + file.ID),
     SIZE = tostring(file.SIZE), CREATE_TIME = file.CREATE_TIME, UPDATE_TIME = file.UPDATE_TIME,
     DELETE_TIME = json.null, CREATED_BY = author, UPDATED_BY = author, DELETED_BY = "0",
     DOWNLOAD_URL = ("%s%s%d?token=%s"):format(url, PREFIX, file.ID, token(world.seed(call.portal), file.ID)),
@@ -53,7 +62,7 @@ local function file_get(call)
   if not file then
     call:fail("ERROR_NOT_FOUND", ("Could not find entity with id `%d`."):format(id))
   end
-  return shown(call, file)
+  return files.shown(call, file)
 end
 
 local function header(request, name)
@@ -78,11 +87,11 @@ local function download(portal)
     return 200, {
       ["Content-Type"] = "application/octet-stream",
       ["Content-Disposition"] = ('attachment; filename="%s"'):format(file.NAME),
-    }, content(id)
+    }, content(id, file)
   end
 end
 
-return function(portal)
+function files.load(portal)
   world.define(portal, "files", "ID", maker(portal))
   portal:method("disk.file.get", { version = 2, scope = "disk" }, file_get)
   if portal.route then
@@ -92,3 +101,5 @@ return function(portal)
     portal.routes[PREFIX] = download(portal)
   end
 end
+
+return files

@@ -1,4 +1,4 @@
---- Activities: crm.activity.list, .get, .add, .update, .delete
+--- Activities: crm.activity.list, .get, .add, .todo.add, .update, .delete
 -- (crm/timeline/activities/activity-base). A call list is one of them: to
 -- delete a call list its activity is deleted (crm/call-list/index).
 
@@ -6,6 +6,7 @@ local format = string.format
 local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
 local json = require "bitrix24.json"
 local common = require "bitrix24.sandbox.crm.common"
+local entities = require "bitrix24.sandbox.crm.entities"
 local generate = require "bitrix24.sandbox.crm.generate"
 local people = require "bitrix24.sandbox.people"
 
@@ -167,6 +168,35 @@ local function add(call)
   return call.store:add("activities", record)
 end
 
+-- The type of activities that are done, neither called nor met.
+local TO_DO = ("todo"):upper()
+
+-- An activity of today's kind (crm/timeline/activities/todo/crm-activity-todo-add).
+local function add_todo(call)
+  local owner_type, owner = common.int(call:param("ownerTypeId")), common.id(call, "ownerId")
+  local deadline = common.text(call:param("deadline"))
+  for _, name in ipairs { "ownerTypeId", "ownerId", "deadline" } do
+    if call:param(name) == nil then common.missing(call, name) end
+  end
+  local entity = entities.of(call.store, owner_type)
+  if not entity or not owner or not call.store:exists(entity.kind, owner) then
+    call:fail("OWNER_NOT_FOUND", "Owner was not found")
+  end
+  if not deadline or not deadline:find("^%d%d%d%d%-%d%d%-%d%d") then
+    call:fail("WRONG_DATETIME_FORMAT", "Wrong datetime format")
+  end
+  local now, user = call.portal:date(call.portal:now()), call.user_id
+  local id = call.store:add("activities", {
+    OWNER_ID = owner, OWNER_TYPE_ID = owner_type, TYPE_ID = 6, PROVIDER_ID = "CRM_" .. TO_DO,
+    PROVIDER_TYPE_ID = TO_DO, SUBJECT = common.text(call:param("title")) or "",
+    DESCRIPTION = common.text(call:param("description")), CREATED = now, LAST_UPDATED = now,
+    START_TIME = now, END_TIME = deadline, DEADLINE = deadline, COMPLETED = "N", STATUS = 1,
+    RESPONSIBLE_ID = common.int(call:param("responsibleId")) or user, AUTHOR_ID = user, EDITOR_ID = user,
+    PRIORITY = 2, NOTIFY_TYPE = 0, NOTIFY_VALUE = 0, DESCRIPTION_TYPE = 1, DIRECTION = 0,
+  })
+  return { id = id }
+end
+
 local function update(call)
   local record, id = named(call)
   apply(record, common.table(call:param("fields")) or {})
@@ -191,7 +221,7 @@ function activities.load(portal)
   for name, run in pairs { list = list, get = function(call) return show(named(call), NAMES) end } do
     portal:method("crm.activity." .. name, about, run)
   end
-  for name, run in pairs { add = add, update = update, delete = delete } do
+  for name, run in pairs { add = add, ["todo.add"] = add_todo, update = update, delete = delete } do
     portal:method("crm.activity." .. name, { version = 2, scope = "crm", write = true }, run)
   end
 end

@@ -1,0 +1,50 @@
+--- bitrix24 run SCRIPT: a script on the chosen portal; with --plan its writes
+-- are recorded, not sent.
+
+local bitrix24 = require "bitrix24"
+local errors = require "bitrix24.errors"
+local portals = require "bitrix24.cli.portal"
+
+local error, load, loadfile, pcall, tostring = error, load, loadfile, pcall, tostring
+local globals = _G
+local move, unpack = table.move, table.unpack
+
+local _ENV = nil -- luacheck: ignore
+
+local function read(here, name)
+  if name == "-" then return load(here.input:read("a") or "", "=stdin") end
+  return loadfile(name)
+end
+
+--- Let the script's connect() speak to `open(given)`, also by `bitrix24.crm…`.
+local function with_connect(open, f)
+  local connect = bitrix24.connect
+  bitrix24.connect = function(given)
+    if portals.is_open_question(given) then return open(given) end
+    return connect(given)
+  end
+  local ok, e = pcall(f)
+  bitrix24.connect = connect
+  if not ok then error(e, 0) end
+end
+
+---@param here bitrix24.cli.Console
+---@param options table
+---@param arguments string[]? of the script
+return function(here, options, arguments)
+  local chunk, why = read(here, options.SCRIPT)
+  if not chunk then errors.config("cannot run: " .. tostring(why)) end
+  arguments = arguments or {}
+  globals.arg = move(arguments, 1, #arguments, 1, { [0] = options.SCRIPT })
+  local connect = bitrix24.connect
+  local function script()
+    with_connect(function(given) return connect(portals.options(options, here, given)) end, function()
+      chunk(unpack(arguments))
+    end)
+  end
+  if not options.plan then return script() end
+  -- while a plan is made, portals that the script opens are planned too
+  local portal <close> = connect(portals.options(options, here))
+  local report = tostring(portal:plan(script))
+  here:write(report:sub(-1) == "\n" and report or report .. "\n")
+end

@@ -1,0 +1,222 @@
+-- `check`: the ways in which scripts reach a portal, what it says and where,
+-- what it leaves alone, and the same in a strict portal.
+
+local catalogue = require "bitrix24.catalogue"
+local check = require "bitrix24.check"
+local corpus = require "support.check_corpus"
+
+local EXAMPLES, HEAD = corpus.examples, corpus.HEAD
+local errors_in, find, show = corpus.errors_in, corpus.find, corpus.show
+
+local function rest_errors(script)
+  return errors_in(check.script(script, "script.lua"))
+end
+
+--- The interpreter that runs this.
+local LUA = "lua5.4"
+for i = -1, -9, -1 do LUA = arg and arg[i] or LUA end
+
+describe("check", function()
+  describe("says nothing against", function()
+    it("what only running would tell", function()
+      local script = HEAD .. [[
+        local name, params = arg[1], { id = 1 }
+        portal:call(name, params)
+        portal.crm[name].get(params)
+        portal.crm.deal.get(params)
+        portal.crm.deal.get(table.unpack(arg))
+        portal.crm.deal.get{ [name] = 1 }
+        portal.user.get(...)
+        local b = portal:batch()
+        local me = b.user.current()
+        b.department.get{ ID = me.UF_DEPARTMENT[1].ANYTHING.AT_ALL }
+        local fields = { TITLE = "x", UF_CRM_1 = 1, PARENT_ID_130 = 2, NAME2 = 3 }
+        portal.crm.deal.add{ fields = fields }
+        portal.crm.deal.add{ fields = { TITLE = "x", UF_CRM_1 = 1, PARENT_ID_130 = 2, TITLE2 = 3 } }
+        portal.crm.deal.list{ FILTER = { [">=OPPORTUNITY"] = 1, ["%TITLE"] = "x", MY_FIELD = 1 }, START = 50 }
+      ]]
+      assert.same({}, rest_errors(script))
+    end)
+
+    it("what is no portal", function()
+      local script = [[
+        local app = require "some.framework"
+        app.get("/users", function(portal) return portal.url, portal:match "x" end)
+        local function parse(portal) return portal:gsub("a", "b"), portal.host.name, portal.user.login end
+        local crm = { dael = {} }
+        crm.dael.get()
+        local portal = io.open("x")
+        portal:read("a")
+        print(parse, crm.nothing)
+      ]]
+      assert.same({}, { table.unpack(check.script(script)) })
+    end)
+  end)
+
+  it("lets an application call what needs one", function()
+    local findings = check.script [[
+      local bitrix24 = require "bitrix24"
+      local app = bitrix24.connect{ domain = "example.bitrix24.com", access_token = arg[1] }
+      print(app.app.info(), app.v2.app.info())
+    ]]
+    assert.same({}, { table.unpack(findings) })
+    assert.is_true(findings.application)
+  end)
+
+  it("tells the scopes that a script needs", function()
+    local findings = check.script(HEAD .. [[
+      portal.crm.item.list:all{ entityTypeId = 3 }
+      portal:call("im.search.chat.list", { FIND = "x" })
+      print(portal.user.current().NAME)
+    ]])
+    assert.same({ "crm", "im", "user|user_basic|user_brief" }, findings.scopes)
+    findings = check.script(HEAD .. "portal.user.current() portal.user.add{ EMAIL = 'a@b.c' }")
+    assert.same({ "user" }, findings.scopes)
+    assert.same({}, check.script("print(1)").scopes)
+  end)
+
+  describe("understands", function()
+    local function finds(code, script, hint)
+      local findings = check.script(HEAD .. script)
+      local finding = find(findings, code, hint)
+      assert(finding, show(findings, script))
+      return finding
+    end
+
+    it("aliases, fields, results and parameters of functions", function()
+      local slip = "unknown-method"
+      finds(slip, "local crm = portal.crm  local deal = crm.deal  deal.gte{ id = 1 }", "crm.deal.get")
+      finds(slip, "local get = portal.crm.dael.get  get{ id = 1 }", "crm.deal.get")
+      finds(slip, "local t = { api = portal }  t.api.crm.dael.get{ id = 1 }", "crm.deal.get")
+      finds(slip, "local t = {}  t.api = portal.crm  t.api.dael.get{ id = 1 }", "crm.deal.get")
+      finds(slip, "local function open() return bitrix24.connect() end  open().crm.dael.get{ id = 1 }")
+      finds(slip, "local function f(api) api.crm.dael.get{ id = 1 } end  f(portal)")
+      finds(slip, "local function f(portal) portal.crm.dael.get{ id = 1 } end  return f")
+      finds(slip, "return { run = function(portal) return portal.crm.dael.get{ id = 1 } end }")
+      finds(slip, "local p  if arg then p = bitrix24.connect() end  p.crm.dael.get{ id = 1 }")
+      finds(slip, "bitrix24.crm.dael.get{ id = 1 }")
+      finds(slip, "print(portal:plan(function(p) p.crm.dael.get{ id = 1 } end))")
+      finds(slip, "local NAME <const> = 'crm.dael.get'  portal:call(NAME, { id = 1 })", "crm.deal.get")
+      finds(slip, "portal['crm']['dael'].get{ id = 1 }")
+      finds(slip, "local sb = require 'bitrix24.sandbox'.start()  sb:connect().crm.dael.get{ id = 1 }")
+      finds(slip, "assert(portal).crm.dael.get{ id = 1 }")
+      finds(slip, "print(pcall(portal.crm.dael.get, { id = 1 }))")
+      finds(slip, "print(pcall(portal.call, portal, 'crm.dael.get'))")
+      finds(slip, "local get = portal.crm.dael.get  return get")
+      finds(slip, "bitrix24.conect()", "bitrix24.connect")
+      finds(slip, "portal:gahter()", ":gather")
+    end)
+
+    it("scopes of variables as Lua has them", function()
+      local script = HEAD .. [[
+        do local portal = {} ; portal.crm = { dael = print } ; portal.crm.dael() end
+        for portal in pairs {} do portal.crm.dael.get() end
+        local function f() local portal = 1 ; return portal end
+      ]]
+      local findings = check.script(script)
+      assert.same({}, { table.unpack(findings) })
+      finds("unknown-method", "local function f(portal) portal.crm.dael.get() end return f")
+    end)
+
+    it("versions", function()
+      finds("unknown-method", "portal.v3.crm.deal.get{ id = 1 }", "portal.v2")
+      finds("unknown-method", "portal.v2.humanresources.node.communication.list{ id = 1 }", "portal.v3")
+      finds("missing-parameter", "portal.v3.tasks.task.get{}", "id")
+    end)
+
+    it("a method called with a colon", function()
+      finds("colon", "portal.crm.deal:get{ id = 1 }", "crm.deal.get")
+    end)
+
+    it("places", function()
+      local finding = finds("unknown-method", "portal.crm.dael.get{ id = 1 }")
+      assert.equal(3, finding.line)
+      assert.equal(12, finding.column)
+      finding = finds("wrong-value",
+        "\n  portal.crm.calllist.add{ ENTITIES = { 1 },\n    ENTITY_TYPE = 'CONTCT' }")
+      assert.equal(5, finding.line)
+      assert.equal(19, finding.column)
+      assert.equal("did you mean CONTACT?", finding.hint)
+    end)
+
+    it("a shebang line, and what is no Lua", function()
+      local findings = check.script("#!/usr/bin/lua5.4\nlocal x = = 1\n", "x.lua")
+      assert.equal("syntax", findings[1].code)
+      assert.equal(2, findings[1].line)
+      assert.equal("x.lua", findings[1].file)
+      assert.equal(1, findings.errors)
+      assert.same({}, { table.unpack(check.script "#!/usr/bin/lua5.4\nprint(1)") })
+      assert.has_error(function() check.script(nil) end)
+    end)
+
+    it("every construct of Lua 5.4", function()
+      local findings = check.script [[
+        local a <const>, b <close> = 1, nil
+        do goto done ; ::done:: end
+        ::again::
+        for i = 1, 10, 2 do
+          local c = a // i
+          if c > 1 then break elseif c < 0 then goto again else c = ~c & 7 end
+        end
+        while false do repeat local z = 1 until z end
+        local function f(...)
+          local t = { ..., n = select("#", ...), [1] = 0x1p4, "a\u{e9}\z
+            b", [==[ long ]==] }
+          return t, ..., b
+        end
+        function t.a.b:c() return self end
+        return f(1) or not a
+      ]]
+      assert.same({}, { table.unpack(findings) })
+    end)
+  end)
+
+  it("runs nothing", function()
+    check.script "error('ran')"
+    local before = package.loaded["bitrix24.check.none"]
+    check.script "package.loaded['bitrix24.check.none'] = true"
+    assert.equal(before, package.loaded["bitrix24.check.none"])
+  end)
+
+  it("says what to install when the parser is missing", function()
+    local program = [[
+      package.preload["luacheck.parser"] = function() error "none" end
+      local ok, e = pcall(require "bitrix24.check".script, "return 1")
+      print(ok, e.kind, e.message, e.hint)
+    ]]
+    local path = os.tmpname()
+    do
+      local file <close> = assert(io.open(path, "wb"))
+      file:write(program)
+    end
+    local pipe <close> = assert(io.popen(("%s %s 2>&1"):format(LUA, path)))
+    local said = pipe:read "a"
+    os.remove(path)
+    assert.matches("^false\tconfig\tcheck: the parser of luacheck is not installed\tinstall it: ", said)
+  end)
+
+  describe("in a strict portal", function()
+    local bitrix24 = require "bitrix24"
+    local hints = require "bitrix24.hints"
+
+    it("refuses what check calls an error", function()
+      local row = catalogue.find "crm.calllist.add"
+      assert.equal("missing required parameter: ENTITIES", (hints.refusal(row, { ENTITY_TYPE = "CONTACT" })))
+      local message, hint = hints.refusal(row, { ENTITY_TYPE = "CONTACT", ENTITIES = { 1 }, WEBFROM_ID = 2 })
+      assert.equal("unknown parameter: WEBFROM_ID", message)
+      assert.equal("did you mean WEBFORM_ID?", hint)
+      message, hint = hints.refusal(row, { entity_type = "CONTAKT", ENTITIES = { 1 } })
+      assert.equal("ENTITY_TYPE must be one of CONTACT, COMPANY", message)
+      assert.equal("did you mean CONTACT?", hint)
+      assert.is_nil(hints.refusal(row, { entity_type = "contact", ENTITIES = bitrix24.array {} }))
+      assert.equal("missing required parameters: ENTITY_TYPE, ENTITIES", (hints.refusal(row, nil)))
+    end)
+
+    it("refuses no documented request", function()
+      for _, example in ipairs(EXAMPLES) do
+        local row = catalogue.find(example.method, example.version)
+        assert.is_nil(hints.refusal(row, example.request), example.method)
+      end
+    end)
+  end)
+end)

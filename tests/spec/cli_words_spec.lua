@@ -1,0 +1,183 @@
+-- What is typed, as parameters; records, as text. Without processes.
+
+local format = require "bitrix24.cli.format"
+local given = require "bitrix24.cli.given"
+local json = require "bitrix24.json"
+local text = require "bitrix24.cli.text"
+local console = require "bitrix24.cli.console"
+local usage = require "bitrix24.cli.usage"
+
+local function read(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
+describe("parameters as they are typed", function()
+  -- { method, words …, the JSON that is sent }
+  local rows = {
+    { nil, "a=b", '{"a":"b"}' },
+    { nil, "a=", '{"a":""}' },
+    { nil, "a=b=c", '{"a":"b=c"}' },
+    { nil, "a[b]=c", "a[d][e]=f", '{"a":{"b":"c","d":{"e":"f"}}}' },
+    { nil, "a[]=1", "a[]=2", '{"a":["1","2"]}' },
+    { nil, "a[0]=x", "a[1]=y", '{"a":["x","y"]}' },
+    { nil, "a[0][VALUE]=x", "a[0][TYPE]=y", '{"a":[{"TYPE":"y","VALUE":"x"}]}' },
+    { nil, "filter[>=ID]=5", "filter[!=NAME]=x", "filter[%TITLE]=a:=b",
+      '{"filter":{"!=NAME":"x","%TITLE":"a:=b",">=ID":"5"}}' },
+    { nil, "a:=7", "b:=true", "c:=null", "d:=[]", "e:={}", "f:=[{}]",
+      '{"a":7,"b":true,"c":null,"d":[],"e":{},"f":[{}]}' },
+    { nil, 'a:="x\\"]"', 'b:=[1,[],{"c":[]}]', '{"a":"x\\"]","b":[1,[],{"c":[]}]}' },
+    { nil, "a:=9007199254740993", '{"a":9007199254740993}' },
+    { nil, "order[NAME]=ASC", "order[ID]=DESC", '{"order":{"NAME":"ASC","ID":"DESC"}}' },
+    { nil, '{"order":{"NAME":"ASC","ID":"DESC"},"z":[]}', '{"order":{"NAME":"ASC","ID":"DESC"},"z":[]}' },
+    { nil, '{"a":1,"b":2}', "b=3", '{"a":1,"b":"3"}' },
+    { nil, '[7,{"POST_MESSAGE":"hi"}]', '[7,{"POST_MESSAGE":"hi"}]' },
+    { nil, "0=7", "1[POST_MESSAGE]=hi", '["7",{"POST_MESSAGE":"hi"}]' },
+    { nil, "{}" },
+    -- the documentation says what a parameter is
+    { "crm.item.list", "entityTypeId=3", '{"entityTypeId":3}' },
+    { "crm.calllist.add", "ENTITY_TYPE=CONTACT", "ENTITIES[]=1", "ENTITIES[]=2",
+      '{"ENTITIES":[1,2],"ENTITY_TYPE":"CONTACT"}' },
+    { "crm.item.list", "entityTypeId=abc", '{"entityTypeId":"abc"}' },
+    { "user.get", "ID=007x", '{"ID":"007x"}' },
+  }
+  for _, row in ipairs(rows) do
+    it(table.concat(row, " ", 2), function()
+      local words, expected = { table.unpack(row, 2, #row - 1) }, row[#row]
+      local params = assert(given.params(words, row[1], nil, io.stdin))
+      assert.equal(expected, (json.encode(params)))
+    end)
+  end
+
+  it("are refused with a message that shows no value", function()
+    for _, words in ipairs {
+      { "word" }, { "=x" }, { "a[b=SECRET1" }, { "a:=SECRET1" }, { "a:={SECRET1" }, { "{SECRET1" },
+      { "a=1", "a[b]=SECRET1" }, { "a[b]=1", "a=SECRET1" },
+      { "@/nowhere/at/all.json" }, { "a@/nowhere/at/all" },
+      { "{}", "{}" }, { "[1]", "a=SECRET1" }, { "3" }, { '"text"' }, { "[1]", "0=2" },
+    } do
+      local params, message = given.params(words, nil, nil, io.stdin)
+      assert.is_nil(params)
+      assert.is_string(message)
+      assert.is_nil(message:find("SECRET1", 1, true), message)
+    end
+  end)
+
+  it("read a file as all of them, and a file as one", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write('{"fields": {"TITLE": "x"}}')
+    file:close()
+    assert.equal('{"fields":{"TITLE":"x"}}', (json.encode(given.params({ "@" .. path }, nil, nil, io.stdin))))
+    local params = given.params({ "fields[F]@" .. path }, nil, nil, io.stdin)
+    assert.is_true(json.is_file(params.fields.F))
+    os.remove(path)
+  end)
+end)
+
+describe("csv", function()
+  local function csv(records, columns)
+    local writer = format.new { kind = "csv", columns = columns }
+    return writer:page(records) .. writer:finish(), writer
+  end
+
+  it("is RFC 4180, with nested values as JSON and null as nothing", function()
+    local out = csv { {
+      ID = 7, NAME = 'say "hi", twice', NOTE = "two\nlines", PHONE = { { VALUE = "1" } }, OPEN = true,
+      NONE = json.null, TAGS = {},
+    } }
+    assert.equal('ID,NAME,NONE,NOTE,OPEN,PHONE,TAGS\r\n'
+      .. '7,"say ""hi"", twice",,"two\nlines",true,"[{""VALUE"":""1""}]",[]\r\n', out)
+  end)
+
+  it("takes columns by path, in their order", function()
+    local out = csv({ { id = 1, phones = { mobile = "5" } }, { id = 2 } }, { "phones.mobile", "id" })
+    assert.equal("phones.mobile,id\r\n5,1\r\n,2\r\n", out)
+  end)
+
+  it("tells which fields came too late for a column", function()
+    local _, writer = csv { { id = 1 } }
+    writer:page { { id = 2, late = 3 } }
+    assert.is_true(writer.left.late)
+    assert.is_nil(writer.left.id)
+  end)
+
+  it("has its head even without records, and a row for a lone empty cell", function()
+    local writer = format.new { kind = "csv", columns = { "a", "b" } }
+    assert.equal("a,b\r\n", writer:finish())
+    assert.equal('a\r\n""\r\n', (csv({ { a = "" } }, { "a" })))
+  end)
+end)
+
+describe("a table", function()
+  it("does not obey what a portal stores", function()
+    local writer = format.new { kind = "table", columns = { "n" }, width = 80 }
+    local out = writer:page { { n = "a\27[31mb\nc\xC2\x9Bd" } }
+    assert.is_nil(out:find("[\27\x9B]"))
+    assert.equal(2, select(2, out:gsub("\n", "")))
+  end)
+
+  it("fits the terminal and counts letters, not bytes", function()
+    local records = {}
+    for i = 1, 5 do records[i] = { ID = i, NAME = ("Имя "):rep(30), TITLE = ("t"):rep(50), Z = "z" } end
+    local writer = format.new { kind = "table", width = 60 }
+    for line in writer:page(records):gmatch("[^\n]+") do assert.is_true(text.width(line) <= 60, line) end
+    assert.is_true(writer:hidden() > 0)
+  end)
+end)
+
+describe("json", function()
+  it("is one array, however many pages", function()
+    for _, pretty in ipairs { false, true } do
+      local writer = format.new { kind = "json", pretty = pretty }
+      local out = writer:page { { id = 1 }, { id = 2 } } .. writer:page { { id = 3 } } .. writer:finish()
+      assert.same({ { id = 1 }, { id = 2 }, { id = 3 } }, json.decode(out))
+      assert.equal(pretty, out:find("\n ") ~= nil)
+    end
+    assert.equal("[]\n", format.new { kind = "json" }:finish())
+  end)
+end)
+
+describe("the bar", function()
+  it("shows share, rate and time left", function()
+    assert.equal("[##########..........]  50% 500/1000, 100/s, 0:05 left", console.bar(500, 1000, 100))
+    assert.equal("500, 100/s", console.bar(500, nil, 100))
+    assert.equal("[....................]   0% 1/100000, 1/s, 27:46:39 left", console.bar(1, 100000, 1))
+  end)
+end)
+
+describe("the words of the command", function()
+  it("fit a screen, with an example each", function()
+    for _, command in ipairs(usage.commands) do
+      local page, lines = usage.page(command.name), 0
+      for line in page:gmatch("(.-)\n") do
+        lines = lines + 1
+        assert.is_true(text.width(line) <= 80, line)
+      end
+      assert.is_true(lines <= 24, command.name)
+      assert.truthy(page:find("example", 1, true), command.name)
+      assert.truthy(page:find("\n  bitrix24 " .. command.name, 1, true), command.name)
+    end
+    assert.is_true(select(2, usage.page():gsub("\n", "")) <= 24)
+  end)
+
+  it("are in the pages, the man page and every completion", function()
+    local common = usage.page("options")
+    local man = read("csrc/cli/bitrix24.1"):gsub("\\%-", "-")
+    for _, shell in ipairs { "bash", "zsh", "fish" } do
+      local completion = read("csrc/cli/bitrix24." .. shell)
+      for _, command in ipairs(usage.commands) do
+        assert.truthy(completion:find(command.name, 1, true), command.name)
+        assert.truthy(man:find("%f[%w]" .. command.name .. "%f[%W]"), command.name)
+        for _, flags in ipairs(usage.flags(command)) do
+          local long = flags:match("%-%-[%w-]+")
+          local typed = shell == "fish" and "-l " .. long:sub(3) or long
+          assert.truthy(completion:find(typed, 1, true), shell .. " " .. long)
+          assert.truthy(man:find(long, 1, true), "man " .. long)
+          local page = usage.page(command.name)
+          assert.truthy(page:find(long, 1, true) or common:find(long, 1, true), command.name .. " " .. long)
+        end
+      end
+    end
+  end)
+end)
