@@ -100,7 +100,8 @@ LUA_FILES := $(sort $(shell find lua -name '*.lua' 2>/dev/null))
 SANDBOX_LUA := $(filter lua/bitrix24/sandbox.lua lua/bitrix24/sandbox/%,$(LUA_FILES))
 CLIENT_LUA := $(filter-out $(SANDBOX_LUA),$(LUA_FILES))
 # In the library: what a host's script needs, not what a keyboard does.
-EMBED_LUA := $(filter-out lua/bitrix24/cli.lua lua/bitrix24/cli/% lua/bitrix24/types/%,$(CLIENT_LUA))
+EMBED_LUA := $(filter-out lua/bitrix24/cli.lua lua/bitrix24/cli/% lua/bitrix24/types/% \
+  lua/bitrix24/check.lua lua/bitrix24/check/%,$(CLIENT_LUA))
 
 OBJ = $(BUILD)/obj
 CORE_OBJ = $(CORE_SRC:csrc/%.c=$(OBJ)/%.o)

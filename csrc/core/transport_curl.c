@@ -77,8 +77,9 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *ud) {
 }
 
 /* libcurl caps a line and, from 8.3 on, their sum; older ones read headers for
- * ever. */
-static size_t on_header(char *bytes, size_t size, size_t count, void *ud) {
+ * ever. The bytes are not const: libcurl says what a callback is. */
+static size_t on_header(char *bytes, size_t size, size_t count, /* NOLINT */
+                        void *ud) {
   b24_exchange *x = ud;
   attempt *a = x->private_data;
   size_t length = size * count;

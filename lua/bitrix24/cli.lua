@@ -77,23 +77,23 @@ local function help(here, usage, name)
 end
 
 --- What an error means for whoever typed the command.
-local function report(here, command, e)
+local function report(here, e)
   if errors.is_error(e) then
-    local hint = e.hint
+    local hint, of_script = e.hint, e.of_script
     local shown = errors.new(e)
     shown.hint = nil
-    if command ~= "run" then shown.where = nil end
+    if not of_script then shown.where = nil end
     local line = match(tostring(shown), "^bitrix24: (.*)$") or tostring(shown)
     if e.kind == "config" then line = line:gsub("config error: ", "", 1) end
     here:fail(line, hint)
-    return e.kind == "config" and MISUSED or FAILED
+    return e.kind == "config" and not of_script and MISUSED or FAILED
   end
   -- lua5.4 turns Ctrl-C into this error at the next instruction
   if type(e) == "string" and find(e, "interrupted!", 1, true) then
     here:fail("interrupted")
     return FAILED
   end
-  here:fail((tostring(e):gsub("%c+", " ")))
+  here:fail(here.verbose and tostring(e) or (tostring(e):gsub("%c+", " ")))
   return FAILED
 end
 
@@ -156,7 +156,7 @@ function cli.main(arguments)
   end, traced(here))
   here:clear()
   if ok then return status or DONE end
-  return report(here, name, status)
+  return report(here, status)
 end
 
 return cli

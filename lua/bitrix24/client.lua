@@ -130,8 +130,8 @@ local function check_strict(method, version, row, params)
     errors.config("the catalogue does not know this method (strict)",
       hints.unknown_method(method, version), method)
   end
-  local missing = hints.missing(row, params)
-  if missing then errors.config(missing .. " (strict)", nil, method) end
+  local wrong, hint = hints.refusal(row, params)
+  if wrong then errors.config(wrong .. " (strict)", hint, method) end
 end
 
 local function check_call(method, params, opts)
@@ -478,6 +478,7 @@ end
 ---@param opts { timeout: number? }?
 ---@return string path, integer bytes
 function Client:download(url, path, opts)
+  if self.plan then url = self.plan:shown(url) end
   if type(url) ~= "string" or type(path) ~= "string" or path == "" then
     errors.config("download(url, path): both must be strings", nil, "download")
   end

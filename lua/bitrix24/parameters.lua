@@ -62,7 +62,7 @@ end
 --- Is one the other with a letter more, less, changed, or two swapped? Digits
 -- count fields (ADDRESS, ADDRESS_2), they are no slips.
 local function is_slip(a, b)
-  if #a < 4 or abs(#a - #b) > 1 or a:gsub("%d", "") == b:gsub("%d", "") then return false end
+  if #b < 4 or abs(#a - #b) > 1 or a:gsub("%d", "") == b:gsub("%d", "") then return false end
   local from, tail = 1, 0
   while a:byte(from) == b:byte(from) do from = from + 1 end
   while tail < #a - from + 1 and tail < #b - from + 1 and a:byte(#a - tail) == b:byte(#b - tail) do

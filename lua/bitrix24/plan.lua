@@ -13,7 +13,11 @@
 -- writes is taken off before the core, and its reads are sent without them.
 --
 -- What is not in the catalogue counts as a write. A read that needs the result
--- of a write is not asked; its result is a placeholder, too.
+-- of a write is not asked; its result is a placeholder, too. All other reads see
+-- the portal as it is, without what the writes before them would have changed.
+--
+-- The same script on the same portal gives the same plan, byte for byte: answers
+-- are taken in the order of the requests, and nothing in it depends on time.
 
 local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"

@@ -165,6 +165,7 @@ end
 function profiles.complete(given)
   local name = given.profile
   if name == nil then
+    if given.replay ~= nil then return given end -- no portal is needed
     for _, key in ipairs(NAMED) do
       if given[key] ~= nil then return given end
     end

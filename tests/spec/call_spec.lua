@@ -290,6 +290,15 @@ describe("a call", function()
       assert.equal(0, #here:sent())
     end)
 
+    it("refuses parameters that do not exist and values outside of an enumeration", function()
+      local portal = here:connect { strict = true }
+      local e = here.raises("config", portal.crm.item.get, { entityTypeId = 3, id = 1, useOriginalUfName = "Y" })
+      assert.truthy(e.hint:find("useOriginalUfNames", 1, true), tostring(e))
+      e = here.raises("config", portal.crm.calllist.add, { ENTITY_TYPE = "DEAL", ENTITIES = { 1 } })
+      assert.truthy(tostring(e):find("CONTACT", 1, true), tostring(e))
+      assert.equal(0, #here:sent())
+    end)
+
     it("lets proper calls through, in any case of letters", function()
       local portal = here:connect { strict = true }
       assert.equal(1, portal.crm.item.get { entityTypeId = 3, id = 1 }.item.id)

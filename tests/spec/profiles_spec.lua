@@ -172,6 +172,42 @@ describe("a profile", function()
   end)
 end)
 
+describe("connect{ profile = … }", function()
+  -- A script without the command; nil while connect has no such option.
+  local function script(text, more)
+    command.write(folder .. "/s.lua", text)
+    local environment = { XDG_CONFIG_HOME = folder, BITRIX24_PROFILE = "" }
+    for name, value in pairs(more or {}) do environment[name] = value end
+    local out, status = here.run(folder .. "/s.lua", environment)
+    if out:find("not in this version yet", 1, true) then return nil end
+    return out, status
+  end
+
+  it("takes what login stored", function()
+    ok({ "login", "--webhook", "-p", "sales" }, here.sb.webhook .. "\n")
+    local connect = 'local b = require "bitrix24" print(b.connect%s:call("profile").ID)'
+    local out, status = script(connect:format('{ profile = "sales" }'))
+    if not out then return pending("connect has no profiles yet") end
+    assert.same({ "1\n", 0 }, { out, status })
+    assert.equal("1\n", (script(connect:format "()", { BITRIX24_PROFILE = "sales" })))
+    out, status = script(connect:format('{ profile = "sale" }'))
+    assert.equal(1, status)
+    assert.truthy(out:find("did you mean 'sales'?", 1, true), out)
+    assert.truthy(script(connect:format('{ profile = "sales", webhook = "x" }')):find("not both", 1, true))
+    assert.truthy(script(connect:format "()"):find("no portal given", 1, true))
+  end)
+
+  it("renews the tokens of an application in their file", function()
+    local o = here.sb.oauth
+    ok(application "app", ("%s\n%s\n"):format(o.client_secret, o.code))
+    local before = command.read(folder .. "/bitrix24/app.tokens.json")
+    here.sb:time(7200)
+    ok { "call", "app.info", "-p", "app" }
+    assert.not_equal(before, command.read(folder .. "/bitrix24/app.tokens.json"))
+    assert.equal("600", mode("/app.tokens.json"))
+  end)
+end)
+
 describe("completion", function()
   local shells = {
     bash = [[bash -c 'source csrc/cli/bitrix24.bash; COMP_WORDS=(bitrix24 %s); COMP_CWORD=%d; _bitrix24

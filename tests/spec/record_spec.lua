@@ -1,6 +1,8 @@
 -- Recordings: what was asked and answered is kept without secrets, and answers a
 -- script without a portal.
 
+local secrets = require "support.secrets"
+
 local bitrix24 = require "bitrix24"
 local json = require "bitrix24.json"
 
@@ -349,9 +351,9 @@ describe("a recording", function()
 
   describe("keeps no secret:", function()
     --- No piece of 8 characters of any secret.
-    local function assert_clean(path, secrets)
+    local function assert_clean(path, hidden)
       local text = read(path)
-      for name, secret in pairs(secrets) do
+      for name, secret in pairs(hidden) do
         for at = 1, #secret - 7 do
           assert.falsy(text:find(secret:sub(at, at + 7), 1, true), name)
         end
@@ -378,6 +380,25 @@ describe("a recording", function()
       here.raises("api", add, "see ")
       portal:map({ 1, 2 }, function(i) portal.crm.deal.update { id = i, fields = { TITLE = code } } end)
       here.raises("config", add, "look ")
+    end)
+
+    it(("in whatever way a portal quotes it (SECRETS_SEED=%d)"):format(secrets.seed), function()
+      local code = here.sb.webhook:match("/rest/%d+/([^/]+)")
+      secrets.start()
+      for _ = 1, 8 do
+        local path = recorded(function(portal)
+          for _ = 1, 15 do
+            here.sb:fault { nth = secrets.random(2), count = secrets.random(3),
+              action = secrets.places[secrets.pick(secrets.place_names)](
+                secrets.forms[secrets.pick(secrets.form_names)](code)) }
+            pcall(secrets.operations[secrets.pick(secrets.operation_names)], portal)
+            here.sb:reset()
+          end
+        end, { retries = 0 })
+        secrets.say("the recording", read(path))
+      end
+      local found = secrets.leaks { code = code }
+      assert(not found, found)
     end)
 
     it("an application's tokens, renewed ones too; the renewal is not kept", function()

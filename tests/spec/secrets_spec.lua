@@ -292,7 +292,7 @@ describe(("secrets (seed %d)"):format(SEED), function()
     for _, body in ipairs {
       '{"access_token":"%s"}', '{"access_token":"%s","refresh_token":5}', '["%s"]', '"%s"', "access_token=%s",
       '{"access_token":"%s\\n","refresh_token":"%s"}',
-        '{"access_token":"%s","refresh_token":"%s","client_endpoint":"%s"}',
+        '{"access_token":"%s","refresh_token":"%s","client_endpoint":"/%s"}',
       '{"access_token":"x","refresh_token":"y","client_endpoint":"https://h/rest/?auth=%s"}',
     } do
       local kept = new_store(spent)

@@ -16,7 +16,7 @@ corpus.examples = json.decode(read "tests/fixtures/examples.json")
 
 -- ---- Lua from values -----------------------------------------------------------
 
-local function is_name(text) return text:find "^[%a_][%w_]*$" and not load("local " .. text) == false end
+local function is_name(text) return text:find "^[%a_][%w_]*$" and load("local " .. text) ~= nil end
 
 local function write_value(value)
   if value == json.null then return "bitrix24.null" end
@@ -102,7 +102,7 @@ end
 
 -- ---- slips -----------------------------------------------------------------------
 
---- A word with two letters swapped, or with one left out.
+--- A word with two letters swapped, one left out, or one changed.
 function corpus.misspell(word, seed)
   if #word < 2 then return word .. "x" end
   local at = 2 + seed % math.max(1, #word - 2)
@@ -110,7 +110,8 @@ function corpus.misspell(word, seed)
     local j = (at + i - 1) % (#word - 1) + 1
     local a, b = word:sub(j, j), word:sub(j + 1, j + 1)
     if a ~= b and (a .. b):find "^%a%a$" then
-      return word:sub(1, j - 1) .. b .. a .. word:sub(j + 2)
+      local slips = { [0] = a, [1] = a .. "q", [2] = b .. a }
+      return word:sub(1, j - 1) .. slips[seed % 3] .. word:sub(j + 2)
     end
   end
   return word .. "x"

@@ -42,9 +42,15 @@ return function(here, options, arguments)
       chunk(unpack(arguments))
     end)
   end
-  if not options.plan then return script() end
   -- while a plan is made, portals that the script opens are planned too
-  local portal <close> = connect(portals.options(options, here))
-  local report = tostring(portal:plan(script))
-  here:write(report:sub(-1) == "\n" and report or report .. "\n")
+  local function plan()
+    local portal <close> = connect(portals.options(options, here))
+    local report = tostring(portal:plan(script))
+    here:write(report:sub(-1) == "\n" and report or report .. "\n")
+  end
+  local ok, e = pcall(options.plan and plan or script)
+  if ok then return end
+  -- its own mistakes are no wrong usage of the command, and it has lines to name
+  if errors.is_error(e) then e.of_script = true end
+  error(e, 0)
 end
