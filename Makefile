@@ -229,7 +229,7 @@ bench: all $(BUILD)/bench/floor $(BUILD)/bench/measure ## measure against a floo
 
 # Below PREFIX; DESTDIR goes before, for packages. The parts, for packages too:
 # the module, the sandbox portal, the library for hosts in C.
-install: install-module install-library $(if $(filter yes,$(HAS_SANDBOX)),install-sandbox) ## install below PREFIX (/usr/local), in DESTDIR
+install: install-module install-command install-library $(if $(filter yes,$(HAS_SANDBOX)),install-sandbox) ## install below PREFIX (/usr/local), in DESTDIR
 uninstall: ## remove what `make install` of this version installed
 
 # Files of lua/, folder by folder.
@@ -245,6 +245,18 @@ install-module: core
 	$(call INSTALL_LUA,$(CLIENT_LUA))
 	$(INSTALL) -d "$(DESTDIR)$(LUACDIR)/bitrix24"
 	$(INSTALL) -m 755 $(CORE_SO) "$(DESTDIR)$(LUACDIR)/bitrix24/core.so"
+# The command, its manual page and completions.
+COMMAND_FILES = bin/bitrix24 share/man/man1/bitrix24.1 share/bash-completion/completions/bitrix24 \
+  share/zsh/site-functions/_bitrix24 share/fish/vendor_completions.d/bitrix24.fish
+install-command:
+	$(INSTALL) -d $(foreach folder,$(sort $(dir $(COMMAND_FILES))),"$(DESTDIR)$(PREFIX)/$(folder)")
+	sed '1s|lua5.4|$(notdir $(LUA))|' csrc/cli/bitrix24 > "$(DESTDIR)$(PREFIX)/bin/bitrix24"
+	@chmod 755 "$(DESTDIR)$(PREFIX)/bin/bitrix24"
+	sed 's|@VERSION@|$(B24_VERSION)|' csrc/cli/bitrix24.1 > "$(DESTDIR)$(PREFIX)/share/man/man1/bitrix24.1"
+	@chmod 644 "$(DESTDIR)$(PREFIX)/share/man/man1/bitrix24.1"
+	$(INSTALL) -m 644 csrc/cli/bitrix24.bash "$(DESTDIR)$(PREFIX)/share/bash-completion/completions/bitrix24"
+	$(INSTALL) -m 644 csrc/cli/bitrix24.zsh "$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_bitrix24"
+	$(INSTALL) -m 644 csrc/cli/bitrix24.fish "$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/bitrix24.fish"
 install-sandbox: sandbox
 	$(call INSTALL_LUA,$(SANDBOX_LUA))
 	$(INSTALL) -d "$(DESTDIR)$(LUACDIR)/bitrix24/sandbox"
@@ -259,6 +271,7 @@ install-library: library
 	@chmod 644 "$(DESTDIR)$(LIBDIR)/pkgconfig/bitrix24.pc"
 # Folders of our own are removed when nobody else has put something there.
 uninstall:
+	@rm -f $(foreach file,$(COMMAND_FILES),"$(DESTDIR)$(PREFIX)/$(file)")
 	@rm -f $(foreach file,$(LUA_FILES:lua/%=%),"$(DESTDIR)$(LUADIR)/$(file)")
 	@rm -f $(foreach file,core.so sandbox/server.so,"$(DESTDIR)$(LUACDIR)/bitrix24/$(file)")
 	@rm -f $(foreach file,$(HEADERS:csrc/include/%=%),"$(DESTDIR)$(INCLUDEDIR)/$(file)")
@@ -291,7 +304,7 @@ help: ## list the targets
 
 FORCE:
 .PHONY: docs all core sandbox library units env test-env deps test unit spec lint layers \
-  demo asan tsan torture gcstress fuzz valgrind bench install install-module install-sandbox install-library \
+  demo asan tsan torture gcstress fuzz valgrind bench install install-module install-command install-sandbox install-library \
   uninstall rocks deb matrix release clean help FORCE
 .DELETE_ON_ERROR:
 endif

@@ -36,5 +36,5 @@ for person in portal.crm.item.list:each{ entityTypeId = 3, filter = { ["@id"] = 
 end
 for _, status in ipairs(portal.crm.calllist.statuslist()) do statuses[status.STATUS_ID] = status.NAME end
 for _, item in ipairs(portal.crm.calllist.items.get{ LIST_ID = list }) do
-  print(("call list %d: %-28s %s"):format(list, names[item.ID], statuses[item.STATUS]))
+  print(("call list %s: %-28s %s"):format(list, names[item.ID], statuses[item.STATUS]))
 end

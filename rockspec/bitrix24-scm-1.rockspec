@@ -13,7 +13,7 @@ the sandbox portal for trying scripts is the rock bitrix24-sandbox.]],
   labels = { "bitrix24", "rest", "crm" },
 }
 supported_platforms = { "unix" }
-dependencies = { "lua >= 5.4, < 5.5", "lua-cjson >= 2.1.0" }
+dependencies = { "lua >= 5.4, < 5.5", "lua-cjson >= 2.1.0", "argparse >= 0.7" }
 -- No external_dependencies: LuaRocks before 3.9 does not look into Debian's
 -- /usr/include/<triplet>, where curl/curl.h is. pkg-config and the compiler
 -- know, and the Makefile asks them.
@@ -30,5 +30,6 @@ build = {
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
   },
+  install = { bin = { bitrix24 = "csrc/cli/bitrix24" } },
   copy_directories = { "examples" },
 }

@@ -5,6 +5,7 @@ local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local grant = require "bitrix24.grant"
 local loop = require "bitrix24.loop"
+local profiles = require "bitrix24.profiles"
 local tokens = require "bitrix24.tokens"
 
 local getenv = os.getenv
@@ -27,6 +28,13 @@ local function is_nulls(value) return value == "drop" or value == "keep" end
 local function is_rate(value) return type(value) == "number" and value > 0 and value < huge end
 local function is_store(value) return not tokens.problem(value) end
 local function is_loop(value) return not loop.problem(value) end
+local function is_replay(value)
+  if type(value) ~= "table" then return is_string(value) end
+  for key in pairs(value) do
+    if key ~= "path" and key ~= "strict" then return false end
+  end
+  return is_string(value.path) and (value.strict == nil or is_boolean(value.strict))
+end
 local function is_limiter(value) return core.limiter.is_limiter(value) end
 local function is_limits(value)
   if value == "standard" or value == "enterprise" or value == false then return true end
@@ -39,7 +47,6 @@ end
 
 local STRING = { is_string, "a non-empty string" }
 local SECONDS = { is_seconds, "a positive number of seconds" }
-local PATH = { is_string, "the path of a file" }
 local BOOLEAN = { is_boolean, "true or false" }
 
 --- name → { check, what it must be }
@@ -57,13 +64,10 @@ local KNOWN = {
   nulls = { is_nulls, [["drop" or "keep"]] },
   ca_file = STRING, proxy = STRING, user_agent = { is_token, "printable ASCII text" },
   log = { is_function, "a function" },
-  record = PATH, replay = PATH,
+  record = { is_string, "the path of a file" },
+  profile = { is_string, "the name of a profile of `bitrix24 login`" },
+  replay = { is_replay, "the path of a recording, or {path=, strict=false}" },
   loop = { is_loop, "an adapter of an event loop, e.g. require \"bitrix24.loop.luv\"" },
-}
-
---- Options of the contract that this version does not have yet, and what there is instead.
-local LATER = {
-  profile = "set BITRIX24_WEBHOOK to the webhook's address",
 }
 
 --- Requests a second, and at once (limits).
@@ -143,13 +147,9 @@ function options.read(given)
   end
   local out, known = {}, {}
   for name in pairs(KNOWN) do known[name] = true end
-  for name in pairs(LATER) do known[name] = true end
   errors.check_options(given, known, "connect")
+  given = profiles.complete(given)
   for name, value in pairs(given) do
-    if LATER[name] then
-      errors.config(("connect: option '%s' is not in this version yet"):format(name),
-        LATER[name])
-    end
     local rule = KNOWN[name]
     if not rule[1](value) then
       -- the value is not shown: it may be a secret in the wrong place

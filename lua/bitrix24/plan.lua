@@ -164,28 +164,25 @@ end
 local function complete(call, calls, entries, answer)
   local result = answer.result
   local version, halts = call.version, find(call.body, '"halt":1}$') ~= nil
-  local failed = answer.code ~= nil or not answer.decoded
-  local place, out = 0, {}
-  local faults = type(result) == "table" and result.result_error
+  local whole = answer.decoded and not answer.code and type(result) == "table"
+  local failed, place, out = not whole, 0, {}
+  local faults = whole and result.result_error
   if type(faults) ~= "table" then faults = {} end
   for i in ipairs(calls) do
     local entry, key = entries[i], wire.key(i)
+    if entry then entry.skipped = failed end -- anew each time that the request is sent
     if not entry then
       place = place + 1
       if version == 3 then
-        out[i] = not failed and result[place] or nil
+        out[i] = whole and result[place] or nil
       else
         failed = failed or halts and faults[key] ~= nil
       end
-    elseif failed then
-      entry.skipped = true
-    elseif version == 3 then
-      out[i] = entry.result
-    else
-      out[key] = entry.result
+    elseif not failed then
+      out[version == 3 and i or key] = entry.result
     end
   end
-  if answer.code or not answer.decoded then return answer end
+  if not whole then return answer end
   if version == 3 then
     answer.result = out
   else
@@ -213,8 +210,8 @@ local function rest_of(call, calls, entries)
   return { method = "batch", version = call.version, harmless = true, body = body, commands = methods }
 end
 
---- A whole result that an answer of the platform has.
-local function whole(call, calls, entries)
+--- The answer of a request of which nothing is sent.
+local function made_up(call, calls, entries)
   if not calls then return { decoded = true, result = entries[1].result } end
   local answer = { decoded = true, result = call.version == 3 and {} or { result = {} } }
   return complete(call, calls, entries, answer)
@@ -253,7 +250,7 @@ local function take(book, client, call, pending)
   if count == 0 then return carried(client, call, pending) end
   local rest = calls and rest_of(call, calls, entries)
   if not rest then
-    return { seen = {}, silent = true, decode = function() return whole(call, calls, entries) end }
+    return { seen = {}, silent = true, decode = function() return made_up(call, calls, entries) end }
   end
   local request, kind, message = carried(client, rest, pending)
   if not request then return nil, kind, message end

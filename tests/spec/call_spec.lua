@@ -292,7 +292,8 @@ describe("a call", function()
 
     it("refuses parameters that do not exist and values outside of an enumeration", function()
       local portal = here:connect { strict = true }
-      local e = here.raises("config", portal.crm.item.get, { entityTypeId = 3, id = 1, useOriginalUfName = "Y" })
+      local e = here.raises("config", portal.crm.item.get,
+        { entityTypeId = 3, id = 1, useOriginalUfName = "Y" })
       assert.truthy(e.hint:find("useOriginalUfNames", 1, true), tostring(e))
       e = here.raises("config", portal.crm.calllist.add, { ENTITY_TYPE = "DEAL", ENTITIES = { 1 } })
       assert.truthy(tostring(e):find("CONTACT", 1, true), tostring(e))

@@ -30,7 +30,9 @@ describe("make install", function()
       "usr/include/bitrix24.h", "usr/include/bitrix24_lua.h",
       "usr/lib/libbitrix24.a", "usr/lib/libbitrix24.so", "usr/lib/libbitrix24.so.0",
       "usr/lib/lua/5.4/bitrix24/core.so", "usr/lib/lua/5.4/bitrix24/sandbox/server.so",
-      "usr/lib/pkgconfig/bitrix24.pc",
+      "usr/lib/pkgconfig/bitrix24.pc", "usr/bin/bitrix24", "usr/share/man/man1/bitrix24.1",
+      "usr/share/bash-completion/completions/bitrix24", "usr/share/zsh/site-functions/_bitrix24",
+      "usr/share/fish/vendor_completions.d/bitrix24.fish",
     }
     for _, name in ipairs(tree.list "lua") do
       if name:find "%.lua$" then out[#out + 1] = "usr/share/lua/5.4/" .. name end

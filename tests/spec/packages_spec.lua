@@ -60,7 +60,9 @@ describe("the rockspecs", function()
       assert.equal("lua >= 5.4, < 5.5", spec.dependencies[1])
       assert.equal(sandbox and "bitrix24 == " .. spec.version:gsub("%-1$", "") or "lua-cjson >= 2.1.0",
         spec.dependencies[2])
-      assert.equal(2, #spec.dependencies)
+      -- the command's parser of arguments
+      assert.equal(not sandbox and "argparse >= 0.7" or nil, spec.dependencies[3])
+      assert.equal(sandbox and 2 or 3, #spec.dependencies)
       assert.equal(sandbox and "sandbox" or "module", spec.build.variables.PART)
       assert.equal("rockspec/rock.mk", spec.build.makefile)
       assert.is_nil(spec.external_dependencies)

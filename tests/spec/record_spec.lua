@@ -349,6 +349,21 @@ describe("a recording", function()
     end)
   end)
 
+  it("that is not strict answers with the nearest call of the method", function()
+    local path = recorded(function(portal)
+      portal.crm.deal.add { fields = { TITLE = "A", COMMENTS = "at 10:00" } }
+      portal:map({ "B", "C" }, function(title)
+        return portal.crm.deal.add { fields = { TITLE = title, COMMENTS = "at 10:01" } }
+      end)
+    end)
+    local portal <close> = bitrix24.connect { replay = { path = path, strict = false } }
+    assert.equal(62, portal.crm.deal.add { fields = { TITLE = "B", COMMENTS = "at 11:00" } })
+    assert.equal(61, portal.crm.deal.add { fields = { TITLE = "A", COMMENTS = "at 11:01" } })
+    here.raises("config", portal.crm.contact.add, { fields = { NAME = "A" } })
+    here.raises("config", bitrix24.connect, { replay = { path = path, strikt = false } })
+    here.raises("config", bitrix24.connect, { replay = { strict = true } })
+  end)
+
   describe("keeps no secret:", function()
     --- No piece of 8 characters of any secret.
     local function assert_clean(path, hidden)

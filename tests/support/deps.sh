@@ -28,6 +28,10 @@ missing() {
   lua cqueues || echo lua-cqueues
   lua busted.runner || echo lua-busted
   lua argparse || echo lua-argparse
+  lua socket || echo lua-socket
+  have fish || echo fish
+  have zsh || echo zsh
+  have groff || echo groff-base
   have luacheck || echo lua-check
   have clang || echo clang
   have clang-tidy || echo clang-tidy

@@ -12,15 +12,6 @@ local pcall, tonumber, type = pcall, tonumber, type
 
 local _ENV = nil -- luacheck: ignore
 
---- "a,b.c" as names.
-local function columns_of(list)
-  if not list then return nil end
-  local out = {}
-  for name in list:gmatch("[^,]+") do out[#out + 1] = name end
-  if #out == 0 then errors.config("--columns names no field") end
-  return out
-end
-
 --- The records in a result: the list that it holds, or itself.
 local function records_of(result, row, method)
   if row and row.kind == "list" then
@@ -37,7 +28,7 @@ return function(here, options)
   local method, version = options.METHOD, tonumber(options.rest)
   local params, message, hint = given.params(options.PARAMETER, method, version, here.input)
   if not params then errors.config(message, hint) end
-  local columns = columns_of(options.columns)
+  local columns = format.names(options.columns)
   local timeout = options.timeout
   options.timeout = nil -- it is the call's
   local portal <close> = portals.open(options, here)

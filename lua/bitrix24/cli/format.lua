@@ -3,6 +3,7 @@
 -- Invariant: the text of a page depends on the pages before it only by
 -- `started` and `columns`, which a checkpoint keeps.
 
+local errors = require "bitrix24.errors"
 local text = require "bitrix24.cli.text"
 
 local concat, min, max = table.concat, math.min, math.max
@@ -195,6 +196,17 @@ function format.new(options)
   for name, value in pairs(options) do self[name] = value end
   self.started = options.started or false
   return self
+end
+
+--- The fields of --columns: "a,b.c".
+---@param list string?
+---@return string[]?
+function format.names(list)
+  if not list then return nil end
+  local out = {}
+  for name in list:gmatch("[^,]+") do out[#out + 1] = name end
+  if #out == 0 then errors.config("--columns names no field") end
+  return out
 end
 
 --- The format that the name of a file asks for.

@@ -15,14 +15,6 @@ local tointeger = math.tointeger
 
 local _ENV = nil -- luacheck: ignore
 
-local function columns_of(list)
-  if not list then return nil end
-  local out = {}
-  for name in list:gmatch("[^,]+") do out[#out + 1] = name end
-  if #out == 0 then errors.config("--columns names no field") end
-  return out
-end
-
 local function check(options)
   if options.checkpoint and not options.output then
     errors.config("--checkpoint goes with --output: it remembers how much of a file is written")
@@ -98,7 +90,7 @@ return function(here, options)
   local kind = options.format or options.output and format.of_path(options.output) or "json"
   local to_terminal = here.pretty and not options.output
   local writer = format.new {
-    kind = kind, columns = columns_of(options.columns), pretty = to_terminal,
+    kind = kind, columns = format.names(options.columns), pretty = to_terminal,
     color = here.color and to_terminal, width = to_terminal and here.width or nil,
   }
   local portal <close> = portals.open(options, here)

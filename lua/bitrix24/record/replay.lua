@@ -5,7 +5,9 @@
 -- was not recorded as a whole is put together from parts: a batch from single
 -- calls and from commands of other batches, a call from a command. So a script
 -- may be packed otherwise than when it was recorded. What is not found is an
--- error that names the nearest thing recorded.
+-- error that names the nearest thing recorded; with `strict = false` it is
+-- answered as that was, if it is of the same method: for parameters that are
+-- other ones each time, such as the time of the day.
 
 local catalogue = require "bitrix24.catalogue"
 local core = require "bitrix24.core"
@@ -32,7 +34,8 @@ local NOWHERE, CODE = "https://replay.invalid", "replay0000000000"
 ---@field whole table<string, table[]> exchanges by key
 ---@field parts table<string, table[]> outcomes of calls and commands by key
 ---@field masked table<table, string[]> by map: its keys in which a secret was masked, in order
----@field known table[] what can be named as the nearest: { method, flat }
+---@field known table[] what can be named as the nearest: { method, flat, part }
+---@field strict boolean
 local Recording = {}
 Recording.__index = Recording
 
@@ -55,10 +58,12 @@ local function map_of(value)
 end
 
 --- Keep what became of one call, alone or in a batch.
-local function add_part(self, key, method, params, part)
-  part.method = method
+---@param usable any can it be given by itself
+local function add_part(self, key, method, params, part, usable)
   if key then add(self.parts, key, part) end
-  self.known[#self.known + 1] = { method = method, flat = exchange.flat(params) }
+  self.known[#self.known + 1] = {
+    method = method, flat = exchange.flat(params), part = usable and part or nil,
+  }
   return part
 end
 
@@ -71,7 +76,7 @@ local function read_single(self, line)
   return { add_part(self, usable and key, line.method, line.url and { url = line.url } or line.request, {
     fault = answer and answer.error ~= nil and answer or nil, result = answer and answer.result,
     total = answer and answer.total, next = answer and answer.next, time = answer and answer.time,
-  }) }
+  }, usable) }
 end
 
 --- The commands of a batch of REST 2. What refers to another command is of use
@@ -93,7 +98,7 @@ local function read_batch2(self, line)
     out[#out + 1] = add_part(self, apart and command, method, query, {
       fault = fault, result = results[key], total = map_of(result.result_total)[key],
       next = map_of(result.result_next)[key], time = map_of(result.result_time)[key],
-    })
+    }, ran)
   end
   return out
 end
@@ -103,7 +108,7 @@ local function read_batch3(self, line)
   local results = map_of(map_of(line.answer).result)
   for i, command in ipairs(map_of(line.request)) do
     local key = results[i] ~= nil and exchange.command(command.method, 3, command.query) or nil
-    out[i] = add_part(self, key, command.method, command.query, { result = results[i] })
+    out[i] = add_part(self, key, command.method, command.query, { result = results[i] }, results[i] ~= nil)
   end
   return out
 end
@@ -116,11 +121,12 @@ end
 
 --- Read a recording.
 ---@param path string
+---@param strict boolean
 ---@return bitrix24.Recording
-function replay.read(path)
+function replay.read(path, strict)
   local file <close>, why = open(path, "rb")
   if not file then refuse(path, why) end
-  local self = setmetatable({ path = path, whole = {}, parts = {}, known = {} }, Recording)
+  local self = setmetatable({ path = path, strict = strict, whole = {}, parts = {}, known = {} }, Recording)
   local number = 0
   for text in file:lines() do
     number = number + 1
@@ -170,7 +176,9 @@ local function refused(message)
   }
 end
 
---- What was not recorded, and the nearest that was.
+--- What was not recorded: the error that names the nearest that was, or that.
+---@return table? part
+---@return table? failure
 local function unknown(self, method, flat, often)
   local names, best, alike, difference = {}, nil, nil, nil
   for i, one in ipairs(self.known) do names[i] = one.method end
@@ -180,6 +188,7 @@ local function unknown(self, method, flat, often)
     if one.method ~= (near or method) then score = exchange.shared(one.method, method) - 1000000 end
     if not best or score > alike then best, alike, difference = one, score, what end
   end
+  if not self.strict and best and best.method == method and best.part then return best.part end
   local asked = exchange.words(method, flat)
   if often and not difference then
     return refused(("the recording %s has this write %s, and it is asked once more: %s"):format(
@@ -309,7 +318,9 @@ end
 ---@return string? kind
 ---@return string? message
 function replay.open(options)
-  local recording = replay.read(options.replay)
+  local given = options.replay
+  local recording = type(given) == "table" and replay.read(given.path, given.strict ~= false)
+    or replay.read(given, true)
   local real, kind, message = core.client.new {
     webhook = ("%s/rest/1/%s/"):format(recording.origin, CODE), insecure = true,
   }
