@@ -9,7 +9,7 @@ local tokens = require "bitrix24.tokens"
 
 local getenv, open = os.getenv, io.open
 local ipairs, next, pairs, type = ipairs, next, pairs, type
-local sort = table.sort
+local concat, sort = table.concat, table.sort
 
 local _ENV = nil -- luacheck: ignore
 
@@ -147,9 +147,9 @@ function profiles.options(name)
   if not found then
     local names = profiles.names()
     local nearest = errors.nearest(name, names)
-    errors.config(("there is no profile '%s'"):format(name),
-      nearest and ("did you mean '%s'?"):format(nearest)
-        or ("store it: bitrix24 login --profile %s"):format(name))
+    -- the name is not shown: it may be a secret in the wrong place
+    errors.config("there is no profile of that name", nearest and ("did you mean '%s'?"):format(nearest)
+      or #names > 0 and "there is " .. concat(names, ", ") or "store it: bitrix24 login --profile NAME")
   end
   local out = {}
   for key in pairs(FIELDS) do out[key] = found[key] end

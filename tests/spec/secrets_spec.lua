@@ -438,7 +438,7 @@ describe(("secrets (seed %d)"):format(SEED), function()
         "limits",
       "max_connections", "timeout", "retries", "wait_max", "batch", "strict", "insecure", "nulls",
         "ca_file", "user_agent",
-      "log", "record", "profile",
+      "log", "profile",
     }
     for _, value in ipairs(values) do
       local is_address = value:find("/", 1, true) -- else it may be a host, and is shown as one
