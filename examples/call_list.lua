@@ -14,14 +14,14 @@ local function note(list, value) -- everything once
 end
 for i = 1, #chats do
   for _, user in ipairs(members[i]) do
-    for _, phone in pairs(user.phones or {}) do note(phones, phone) end
+    for _, kind in ipairs{ "personal_mobile", "work_phone" } do note(phones, (user.phones or {})[kind]) end
     note(emails, user.email)
   end
 end
-local lots = {}
-for kind, list in pairs{ PHONE = phones, EMAIL = emails } do
+local lots, kinds = {}, { "PHONE", "EMAIL" }
+for k, list in ipairs{ phones, emails } do
   for i = 1, #list, 20 do -- at most 20 values a call
-    lots[#lots + 1] = { entity_type = "CONTACT", type = kind, values = { table.unpack(list, i, i + 19) } }
+    lots[#lots + 1] = { entity_type = "CONTACT", type = kinds[k], values = { table.unpack(list, i, i + 19) } }
   end
 end
 for _, found in ipairs(portal:map(lots, function(lot) return portal.crm.duplicate.findbycomm(lot) end)) do

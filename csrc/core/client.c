@@ -269,6 +269,12 @@ void b24_client_blocked(b24_client *client, const char *method) {
   (void)b24__client_blocked(client, method, 0);
 }
 
+static b24_kind refuse_foreign(b24_error *err) {
+  return b24__fail(err, B24_CONFIG, B24_SENT_NO,
+                   "this portal was opened before fork: its connections "
+                   "belong to the parent, connect again in the child");
+}
+
 /* ---- stepping ---------------------------------------------------------- */
 
 /* A request whose turn has come: start it, or say when to look again. */
@@ -339,12 +345,6 @@ static b24_request *deliver(b24_client *c) {
   return NULL;
 }
 
-static b24_kind refuse_foreign(b24_error *err) {
-  return b24__fail(err, B24_CONFIG, B24_SENT_NO,
-                   "this portal was opened before fork: its connections "
-                   "belong to the parent, connect again in the child");
-}
-
 b24_kind b24_client_step(b24_request **out, b24_client *client,
                          int64_t timeout_ms, b24_error *err) {
   int64_t now = b24__client_now(client);
@@ -373,6 +373,7 @@ b24_kind b24_client_step(b24_request **out, b24_client *client,
 b24_kind b24_loop_attach(b24_client *client, const b24_loop *loop,
                          b24_error *err) {
   b24_kind kind;
+  if (b24__client_is_foreign(client)) return refuse_foreign(err);
   if (client->transport.attach == NULL)
     return b24__fail(err, B24_CONFIG, B24_SENT_NO,
                      "this transport cannot be driven by a host");

@@ -355,7 +355,7 @@ static void detach(b24_limiter_file *f) {
 
 static int acquire(b24_limiter_file *f, const b24_bucket *bucket) {
   const head *h = &f->image.first.head;
-  if (f->fd >= 0 && f->pid != getpid()) {
+  if (f->pid != getpid()) {
     detach(f); /* a forked child: what is out is its parent's */
     f->out = f->owed = 0;
   }

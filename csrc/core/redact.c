@@ -71,12 +71,27 @@ static void forget(const b24_redact *set, b24_secret *secret) {
   b24__free(set->alloc, secret->text, secret->size + 1);
 }
 
+/* One that was known already is the newest from now on. */
+static void renew(b24_redact *set, const char *text, size_t size) {
+  for (size_t i = 0; i + 1 < set->count; i++) {
+    b24_secret known = set->secrets[i];
+    if (!known.passing || known.size != size ||
+        memcmp(known.text, text, size) != 0)
+      continue;
+    memmove(&set->secrets[i], &set->secrets[i + 1],
+            (set->count - i - 1) * sizeof known);
+    set->secrets[set->count - 1] = known;
+    return;
+  }
+}
+
 b24_kind b24__redact_add_passing(b24_redact *set, const char *text,
                                  size_t size) {
   size_t oldest = SIZE_MAX;
   size_t passing = 0;
   b24_kind kind = add(set, text, size, 1);
   if (kind != B24_OK) return kind;
+  renew(set, text, size);
   for (size_t i = 0; i < set->count; i++) {
     if (!set->secrets[i].passing) continue;
     passing++;

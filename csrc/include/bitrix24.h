@@ -303,7 +303,8 @@ B24_API b24_kind b24_loop_attach(b24_client *client, const b24_loop *loop,
 
 /* Something is ready on `fd` (what: B24_LOOP_*; both for an error), or with
  * fd -1 the timer fired or a call was submitted, settled or freed, or the
- * client was stepped. Early or needless calls do no harm. Never waits.
+ * client was stepped, or a token was set or released. Early or needless calls
+ * do no harm. Never waits.
  * Afterwards take what ended with b24_loop_next until it is NULL. Fails with
  * B24_NOMEM, B24_NETWORK, or B24_CONFIG where no loop is attached and in a
  * forked child. */

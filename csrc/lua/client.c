@@ -85,6 +85,7 @@ static int client_new(lua_State *L) {
   b24_alloc alloc;
   b24_error err;
   lb24_client *self;
+  int limiter;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
   b24_options_init(&options);
@@ -110,15 +111,19 @@ static int client_new(lua_State *L) {
   options.wait_max_ms = field_ms(L, "wait_max", options.wait_max_ms);
   alloc.realloc = lua_getallocf(L, &alloc.ud);
   options.alloc = &alloc;
-  if (lua_getfield(L, 1, "limiter") != LUA_TNIL &&
-      lb24_limiter_get(L, lua_gettop(L), &options, &err) != B24_OK)
-    return lb24_push_failure(L, &err);
+  (void)lua_getfield(L, 1, "limiter");
+  limiter = lua_gettop(L);
   self = lua_newuserdatauv(L, sizeof *self, 2); /* ..., client */
   memset(self, 0, sizeof *self);
   self->connections = options.max_connections;
   luaL_setmetatable(L, LB24_CLIENT);
   lua_newtable(L); /* ..., client, pending */
   lua_setiuservalue(L, -2, 1);
+  /* borrowed until the client has its own reference: from here on nothing
+   * may collect, a finalizer could let go of it */
+  if (!lua_isnil(L, limiter) &&
+      lb24_limiter_get(L, limiter, &options, &err) != B24_OK)
+    return lb24_push_failure(L, &err);
   if (b24_client_new(&self->client, &options, &err) != B24_OK)
     return lb24_push_failure(L, &err);
   return 1;

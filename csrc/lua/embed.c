@@ -63,7 +63,19 @@ static int require(lua_State *L) {
 static void push_environment(lua_State *L) {
   static const char *const needed[] = {"coroutine", "io",    "math", "os",
                                        "string",    "table", "utf8"};
+  static const char *const base[] = {
+      "assert", "collectgarbage", "error",    "getmetatable", "ipairs",
+      "load",   "next",           "pairs",    "pcall",        "print",
+      "rawequal", "rawget",       "rawlen",   "rawset",       "select",
+      "setmetatable", "tonumber", "tostring", "type",         "warn",
+      "xpcall"};
   lua_newtable(L); /* environment */
+  lua_pushglobaltable(L);
+  for (size_t i = 0; i < sizeof base / sizeof base[0]; i++) {
+    lua_getfield(L, -1, base[i]);
+    lua_setfield(L, -3, base[i]);
+  }
+  lua_pop(L, 1);
   (void)luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
     if (lua_getfield(L, -1, needed[i]) != LUA_TTABLE)

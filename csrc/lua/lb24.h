@@ -44,6 +44,14 @@ const char *lb24_part_commit(lb24_part *part, const char *path);
 /* Close and remove; does nothing when closed. */
 void lb24_part_discard(lb24_part *part);
 
+/* May a file be renamed to `path`? Not over a device, a pipe or a folder; 0
+ * and errno then. */
+int lb24_is_replaceable(const char *path);
+
+/* real_path(path) -> where it leads, links followed; itself when there is
+ * nothing yet */
+int lb24_real_path(lua_State *L);
+
 /* Create a file of a name that nobody has, beside `path`, and push the name
  * [-0, +1]; -1 and errno when that fails. */
 int lb24_open_beside(lua_State *L, const char *path);

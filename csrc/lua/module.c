@@ -32,6 +32,7 @@ int luaopen_bitrix24_core(lua_State *L) {
       {"left_private", lb24_left_private},
       {"lock", lb24_lock},
       {"now", lb24_now},
+      {"real_path", lb24_real_path},
       {"reserve", lb24_reserve},
       {"save", lb24_save},
       {"save_private", lb24_save_private},

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lb24.h"
@@ -29,13 +30,30 @@ static int part_write(void *ud, const void *bytes, size_t size) {
   return 0;
 }
 
+int lb24_is_replaceable(const char *path) {
+  struct stat about;
+  if (stat(path, &about) != 0 || S_ISREG(about.st_mode)) return 1;
+  errno = S_ISDIR(about.st_mode) ? EISDIR : ENOTSUP;
+  return 0;
+}
+
 int lb24_open_beside(lua_State *L, const char *path) {
+  if (!lb24_is_replaceable(path)) {
+    int code = errno;
+    lua_pushstring(L, path);
+    errno = code;
+    return -1;
+  }
   for (int i = 0;; i++) {
     const char *name = lua_pushfstring(L, "%s.part%d", path, i);
     int fd = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0666);
-    if (fd >= 0 || errno != EEXIST || i + 1 == NAMES_TRIED) return fd;
+    if (fd >= 0 || errno != EEXIST) return fd;
     lua_pop(L, 1);
+    if (i + 1 == NAMES_TRIED) break;
   }
+  /* so many were left by programs that were killed: the first is used again */
+  return open(lua_pushfstring(L, "%s.part0", path),
+              O_TRUNC | O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
 int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {

@@ -4,8 +4,12 @@
  * old text or the new one, whole. A private file, one with tokens in it, is
  * its owner's alone from its first byte on.
  */
+#define _DEFAULT_SOURCE 1 /* realpath */
+
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,10 +86,22 @@ int lb24_save(lua_State *L) {
 
 /* ---- private files ------------------------------------------------------- */
 
+int lb24_real_path(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  char found[PATH_MAX];
+  if (realpath(path, found) != NULL)
+    lua_pushstring(L, found);
+  else
+    lua_pushvalue(L, 1);
+  return 1;
+}
+
 /* Open PATH.new, whatever an earlier run left of it: who writes holds the
  * lock. */
-static int open_private(const char *beside) {
-  int fd = open(beside, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
+static int open_private(const char *path, const char *beside) {
+  int fd;
+  if (!lb24_is_replaceable(path)) return -1;
+  fd = open(beside, O_CREAT | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (fd >= 0 && fchmod(fd, 0600) != 0) {
     int code = errno;
     (void)close(fd);
@@ -100,7 +116,7 @@ int lb24_reserve(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lua_Integer bytes = luaL_checkinteger(L, 2);
   const char *beside = lua_pushfstring(L, "%s.new", path);
-  int fd = open_private(beside);
+  int fd = open_private(path, beside);
   int code = fd < 0 ? errno : 0;
   for (bytes += SPARE_BYTES; code == 0 && bytes > 0; bytes -= 256)
     code = write_all(fd, zeros, sizeof zeros);
@@ -115,7 +131,7 @@ int lb24_save_private(lua_State *L) {
   size_t size;
   const char *bytes = luaL_checklstring(L, 2, &size);
   const char *beside = lua_pushfstring(L, "%s.new", path);
-  int fd = open_private(beside);
+  int fd = open_private(path, beside);
   int code = fd < 0 ? errno : write_all(fd, bytes, size);
   if (code == 0 && ftruncate(fd, (off_t)size) != 0) code = errno;
   if (code == 0 && fsync(fd) != 0) code = errno;

@@ -66,8 +66,8 @@ function client.new(options)
   errors.watch(handle)
   self.at = handle:origin() -- where the portal is known to be
   if options.tokens then self.renewal = renewal.new(self, options) end
-  if options.record then self.recorder = record.new(self, options.record) end
   if options.loop then self.loop = loop.new(self, options.loop) end
+  if options.record then self.recorder = record.new(self, options.record) end
   plan.opened(self)
   return self
 end
@@ -484,7 +484,10 @@ function Client:download(url, path, opts)
   end
   check_call("download", nil, opts)
   self:check_open("download")
-  if url:sub(1, 1) == "/" and url:sub(2, 2) ~= "/" then url = self.core:origin() .. url end
+  if url:sub(1, 1) == "/" and url:sub(2, 2) ~= "/" then
+    if self.renewal then self.renewal:prepare() end -- the store knows where the portal is
+    url = self.core:origin() .. url
+  end
   local pending = self:submit(
     { method = "download", url = url, path = path, timeout = opts and opts.timeout },
     { method = "download", version = 2, params = {}, path = path })

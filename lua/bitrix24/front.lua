@@ -149,6 +149,18 @@ function Front:pending()
   return self.real:pending() + count
 end
 
+--- The next attempt that ended, for a host's loop.
+function Front:loop_next()
+  while true do
+    local request = next_ended(self)
+    if request then return request end
+    request = self.real:loop_next()
+    local outer = request and self.outer[request]
+    if not outer then return request end
+    outer.ended = true
+  end
+end
+
 --- Everything else is the core's to do.
 local meta = { __name = "bitrix24.front" }
 

@@ -353,6 +353,7 @@ end
 ---@param seconds number
 ---@return boolean settled has an attempt ended?
 function Loop:rest(seconds)
+  if self.closed then return false end
   local before = self.settles
   local waiter <close> = setmetatable({ loop = self }, Rest)
   insert(self.resting, waiter)

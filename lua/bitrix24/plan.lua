@@ -31,7 +31,7 @@ local wire = require "bitrix24.wire"
 local concat = table.concat
 local find, gmatch, match = string.find, string.gmatch, string.match
 local getmetatable, ipairs, next, pairs = getmetatable, ipairs, next, pairs
-local rawget, setmetatable, type = rawget, setmetatable, type
+local error, pcall, rawget, setmetatable, type = error, pcall, rawget, setmetatable, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -344,12 +344,20 @@ function plan.run(client, portal, f)
     fronts = setmetatable({}, { __mode = "k" }),
   }, Book)
   do
-    local guard <close> = setmetatable({}, { __close = function() restore(book) end }) -- luacheck: ignore
+    -- a coroutine that fails or is forgotten does not close its variables
+    local guard <close> = setmetatable({}, { -- luacheck: ignore
+      __close = function() restore(book) end,
+      __gc = function() if current == book then restore(book) end end,
+    })
     current = book
     for one in pairs(clients) do
       if not one.core:is_closed() then join(book, one) end
     end
-    f(portal)
+    local ok, fault = pcall(f, portal)
+    if not ok then
+      restore(book)
+      error(fault, 0)
+    end
   end
   return report.new(book, function(text) return client:clean(text) or text end)
 end

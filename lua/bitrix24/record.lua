@@ -98,7 +98,8 @@ function Recorder:keep(pending, seen, verdict)
   local client, call = self.client, pending.call
   local function clean(text) return client:clean(text) end
   -- tokens are nobody's business; what a plan held back was not sent
-  if not self.file or pending.read or client.plan and pending.request.decode then return end
+  local request = pending.request
+  if not self.file or pending.read or client.plan and (request.decode or request.silent) then return end
   local out = {}
   local function put(name, value)
     out[#out + 1] = ('"%s":%s'):format(name, json.encode(value))

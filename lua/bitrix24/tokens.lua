@@ -87,7 +87,8 @@ function tokens.file(path)
     errors.config(("token_file: expected the path of a file, got %s"):format(type(path)),
       'token_file("tokens.json")')
   end
-  return setmetatable({ [PATH] = path }, TokenFile)
+  -- a link is followed once: lock and new file stand beside what it leads to
+  return setmetatable({ [PATH] = core.real_path(path) }, TokenFile)
 end
 
 local function is_pair(t) return type(t) == "table" and type(t.access_token) == "string" end
@@ -216,11 +217,14 @@ function tokens.locked(store, f, wait)
   local has = store.lock
   if not has then return f() end
   local result
-  local called = false
+  local called, ok = false, true
   store:lock(function()
     called = true
-    result = f()
+    ok, result = pcall(f)
+    if not ok then error(result, 0) end
   end, wait)
+  -- a lock of the user's may keep the failure to itself
+  if not ok then error(result, 0) end
   if not called then broken("the store of tokens did not call what its lock was given") end
   return result
 end

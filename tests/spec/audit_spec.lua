@@ -186,3 +186,74 @@ describe("a fixture", function()
     assert.matches("contacts", e.message)
   end)
 end)
+
+describe("a token file behind a link", function()
+  it("is written where the link leads, and locked there", function()
+    local folder = os.tmpname()
+    os.remove(folder)
+    assert(os.execute(("mkdir -p %s/shared; ln -s shared/tokens.json %s/tokens.json"):format(folder, folder)))
+    local real = folder .. "/shared/tokens.json"
+    bitrix24.token_file(real):save { access_token = "old", refresh_token = "r0" }
+    bitrix24.token_file(folder .. "/tokens.json"):save { access_token = "new", refresh_token = "r1" }
+    assert.equal("new", bitrix24.token_file(real):load().access_token)
+    local pipe <close> = assert(io.popen(("readlink %s/tokens.json; ls -A %s"):format(folder, folder)))
+    assert.equal("shared/tokens.json\nshared\ntokens.json\n", pipe:read("a"))
+    os.execute("rm -r " .. folder)
+  end)
+end)
+
+describe("what is no file", function()
+  it("is not replaced by one", function()
+    local fifo = os.tmpname()
+    os.remove(fifo)
+    assert(os.execute("mkfifo " .. fifo))
+    local store = bitrix24.token_file(fifo)
+    local e = caught(store.save, store, { access_token = "a", refresh_token = "b" })
+    assert.equal("auth", e.kind)
+    assert.truthy(os.execute("test -p " .. fifo))
+    os.remove(fifo)
+    os.remove(fifo .. ".lock")
+  end)
+end)
+
+describe("a plan", function()
+  it("that fails in a coroutine does not go on", function()
+    local sb <close> = sandbox.start { contacts = 3, limits = false }
+    local portal <close> = sb:connect()
+    local thread = coroutine.create(function() portal:plan(function() error "oops" end) end)
+    assert.is_false(coroutine.resume(thread))
+    assert.is_number(portal.crm.contact.add { fields = { NAME = "Sent" } })
+  end)
+end)
+
+describe("a store whose lock keeps a failure to itself", function()
+  it("does not hide it from those who wait", function()
+    local sb <close> = sandbox.start { contacts = 3, limits = false }
+    local kept = { access_token = sb.oauth.expired_token, refresh_token = "spent" }
+    local portal <close> = sb:connect {
+      domain = sb.url, oauth_url = sb.url, client_id = sb.oauth.client_id,
+      client_secret = sb.oauth.client_secret, tokens = {
+        load = function() return kept end, save = function(_, t) kept = t end,
+        lock = function(_, f) pcall(f) end,
+      },
+    }
+    local e = caught(portal.user.current)
+    assert.equal("invalid_grant", e.code)
+  end)
+end)
+
+describe("a gather in a host's loop", function()
+  it("ends when one of its functions closes the portal, whatever the others wait for", function()
+    local uv = require "luv"
+    local sb <close> = sandbox.start { contacts = 3, limits = false }
+    local one = sb:connect { loop = require "bitrix24.loop.luv" }
+    local other <close> = sb:connect { loop = require "bitrix24.loop.luv" }
+    local ended
+    coroutine.wrap(function()
+      pcall(one.gather, one, function() return other.user.current() end, function() one:close() end)
+      ended = true
+    end)()
+    uv.run()
+    assert.is_true(ended)
+  end)
+end)

@@ -5,7 +5,9 @@ local bitrix24 = require "bitrix24"
 local errors = require "bitrix24.errors"
 local portals = require "bitrix24.cli.portal"
 
-local error, load, loadfile, pcall, tostring = error, load, loadfile, pcall, tostring
+local error, load, loadfile, pcall = error, load, loadfile, pcall
+local pairs, tostring, type = pairs, tostring, type
+local getenv = os.getenv
 local globals = _G
 local move, unpack = table.move, table.unpack
 
@@ -17,9 +19,21 @@ local function read(here, name)
 end
 
 --- Let the script's connect() speak to `open(given)`, also by `bitrix24.crm…`.
-local function with_connect(open, f)
+--- The script names the portal of the environment, where --profile names another.
+local function is_overruled(given, options)
+  local address = type(given) == "table" and given.webhook or given
+  return options.profile ~= nil and address ~= nil and address == getenv("BITRIX24_WEBHOOK")
+end
+
+local function with_connect(options, open, f)
   local connect = bitrix24.connect
   bitrix24.connect = function(given)
+    if is_overruled(given, options) then
+      local rest = {}
+      for name, value in pairs(type(given) == "table" and given or {}) do rest[name] = value end
+      rest.webhook = nil
+      return open(rest)
+    end
     if portals.is_open_question(given) then return open(given) end
     return connect(given)
   end
@@ -38,7 +52,8 @@ return function(here, options, arguments)
   globals.arg = move(arguments, 1, #arguments, 1, { [0] = options.SCRIPT })
   local connect = bitrix24.connect
   local function script()
-    with_connect(function(given) return connect(portals.options(options, here, given)) end, function()
+    local function open(given) return connect(portals.options(options, here, given)) end
+    with_connect(options, open, function()
       chunk(unpack(arguments))
     end)
   end

@@ -3,6 +3,7 @@
 local json = require "bitrix24.json"
 
 local concat, sort = table.concat, table.sort
+local math_type = math.type
 local gsub, sub = string.gsub, string.sub
 local char_at, length = utf8.offset, utf8.len
 local error, ipairs, next, pairs, tostring, type = error, ipairs, next, pairs, tostring, type
@@ -31,6 +32,7 @@ end
 ---@param value any
 ---@return string
 function text.line(value)
+  if value == nil then return "null" end -- what many methods answer when all is well
   local out, where, why = json.encode(seal(value))
   if not out then error(("the result cannot be shown: %s %s"):format(where, why), 0) end
   return out
@@ -104,7 +106,8 @@ end
 ---@return string
 function text.cell(value)
   if value == nil or value == json.null then return "" end
-  if type(value) == "table" then return text.line(value) end
+  -- a float as JSON has it: tostring would round it
+  if type(value) == "table" or math_type(value) == "float" then return text.line(value) end
   return tostring(value)
 end
 
