@@ -212,6 +212,7 @@ static int client_redact(lua_State *L) {
   char *clean;
   if (self->client == NULL) return 0;
   clean = lua_newuserdatauv(L, room, 0);
+  if (self->client == NULL) return 0; /* closed by a finalizer just now */
   written = b24_client_redact(clean, room, self->client, text, length);
   if (written == 0 && length > 0) return luaL_error(L, "not enough memory");
   lua_pushlstring(L, clean, written);

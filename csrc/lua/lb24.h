@@ -121,6 +121,8 @@ int lb24_now(lua_State *L);
 /* A request. User value 1: the name of its part file. */
 typedef struct lb24_request {
   b24_request *request; /* NULL = dropped */
+  int busy;    /* its answer is being read: it is freed afterwards */
+  int dropped; /* meanwhile */
   lb24_part part;
 } lb24_request;
 

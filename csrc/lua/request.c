@@ -74,6 +74,13 @@ int lb24_request_submit(lua_State *L, int client, b24_call *call,
   }
   lua_pushvalue(L, client);
   lua_setiuservalue(L, -2, 2);
+  if (owner->client == NULL) { /* closed by a finalizer just now */
+    lb24_part_discard(&self->part);
+    lua_pushnil(L);
+    lua_pushliteral(L, "config");
+    lua_pushliteral(L, "the portal is closed");
+    return 3;
+  }
   if (b24_client_submit(&self->request, owner->client, call, &err) != B24_OK) {
     lb24_part_discard(&self->part);
     return lb24_push_failure(L, &err);
@@ -82,11 +89,20 @@ int lb24_request_submit(lua_State *L, int client, b24_call *call,
   return 1;
 }
 
+static void drop(lb24_request *self) {
+  b24_request *request = self->request;
+  self->request = NULL;
+  b24_request_free(request);
+  lb24_part_discard(&self->part);
+}
+
 /* answer() -> outcome, status, body, content_type, location, message,
  * attempts, seconds */
 static int request_answer(lua_State *L) {
   lb24_request *self = check_live(L);
   b24_answer answer;
+  /* pushing may run a finalizer, and that may drop this very request */
+  self->busy = 1;
   b24_request_answer(&answer, self->request);
   lua_pushstring(L, outcome_name(answer.outcome));
   lua_pushinteger(L, (lua_Integer)answer.status);
@@ -96,6 +112,8 @@ static int request_answer(lua_State *L) {
   lua_pushstring(L, answer.message);
   lua_pushinteger(L, answer.attempts);
   lua_pushnumber(L, (lua_Number)answer.elapsed_ms / 1000);
+  self->busy = 0;
+  if (self->dropped) drop(self);
   return 8;
 }
 
@@ -171,13 +189,6 @@ static int request_commit(lua_State *L) {
   return 1;
 }
 
-static void drop(lb24_request *self) {
-  b24_request *request = self->request;
-  self->request = NULL;
-  b24_request_free(request);
-  lb24_part_discard(&self->part);
-}
-
 /* drop(): cancel it if it is on its way, and free it */
 static int request_drop(lua_State *L) {
   lb24_request *self = check_request(L);
@@ -186,7 +197,10 @@ static int request_drop(lua_State *L) {
     lua_pushvalue(L, 1);
     anchor(L, lua_gettop(L) - 1, self->request, 0);
   }
-  drop(self);
+  if (self->busy)
+    self->dropped = 1;
+  else
+    drop(self);
   return 0;
 }
 

@@ -327,6 +327,7 @@ function Client:settle(pending)
       or envelope.read(body, status, content_type, pending.row, self.nulls,
         pending.commands and wire.below(pending.version))
   end
+  if pending.done then return end -- dropped meanwhile, by the finalizer of who asked
   local action, kind, sent, retryable, wait, reason =
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
   -- new tokens are taken in before the log, which may close the portal, is told

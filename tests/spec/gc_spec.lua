@@ -184,3 +184,19 @@ describe("what is abandoned", function()
     portal:close()
   end)
 end)
+
+describe("a list that is forgotten while its next page is being read", function()
+  it("takes nothing away from under the reader", function()
+    local sandbox = require "bitrix24.sandbox"
+    local sb <close> = sandbox.start { contacts = 400, limits = false }
+    local portal <close> = sb:connect()
+    collectgarbage("generational")
+    for _ = 1, 60 do
+      portal.crm.item.list:each({ entityTypeId = 3 }, { strategy = "sequential", ahead = 2 })()
+      -- forgotten, its pages on their way; answers are read while others are asked
+      portal.user.current()
+    end
+    collectgarbage("incremental")
+    assert.equal("1", portal.user.current().ID)
+  end)
+end)
