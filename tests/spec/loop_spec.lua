@@ -421,7 +421,11 @@ for _, name in ipairs { "luv", "cqueues" } do
         if name == "luv" then
           host.run()
         else
-          repeat assert(host.controller:loop(0.005)) until host.controller:count() == 1
+          -- it may try to resume the dead one, which then is its own error
+          repeat
+            local ok, why = host.controller:loop(0.005)
+            assert(ok or tostring(why):find("dead coroutine", 1, true), why)
+          until host.controller:count() <= 1
         end
         idle()
       end
