@@ -7,7 +7,7 @@
 #   tests/support/rocks.sh --files    the files of a source archive
 #
 # It works on a copy of the sources, and the copy must stay as it was. Nothing
-# is fetched: lua-cjson is the system's, and LuaRocks is told so.
+# is fetched: lua-cjson and argparse are the system's, and LuaRocks is told so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 unset LUA_PATH LUA_CPATH LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT LUA_INIT_5_4 LUAROCKS_CONFIG \
@@ -46,7 +46,7 @@ listing() { (cd "$1" && find . -type f -o -type l | sort); }
 listing "$source" >"$scratch/source.before"
 
 cat >"$scratch/config.lua" <<END
-rocks_provided = { ["lua-cjson"] = "2.1.0-1" }
+rocks_provided = { ["lua-cjson"] = "2.1.0-1", argparse = "0.7.1-1" }
 rocks_servers = {}
 home_tree = "$scratch/home"
 END
