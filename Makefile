@@ -71,6 +71,9 @@ B24_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -Icsrc/include -Icsrc/core
 B24_CFLAGS = -std=c11 -fPIC -fvisibility=hidden $(WARNINGS)
 COMPILE = $(CC) $(B24_CFLAGS) $(B24_CPPFLAGS) $(CPPFLAGS) $(CFLAGS)
 
+# BUILD may be given relative or whole: the headers are named for both.
+DEPENDS = -MMD -MP $(foreach name,$(sort $(abspath $@) $(patsubst $(ROOT)/%,%,$(abspath $@))),-MT '$(name)')
+
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
 LIB_NAME = libbitrix24.$(ABI).dylib
@@ -138,13 +141,13 @@ $(OBJ)/flags: FORCE
 
 $(OBJ)/core/%.o: csrc/core/%.c $(OBJ)/flags
 	@$(MKDIR) $(@D)
-	$(COMPILE) $(CURL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) $(CURL_CFLAGS) $(DEPENDS) -c -o $@ $<
 $(OBJ)/lua/%.o: csrc/lua/%.c $(OBJ)/flags
 	@$(MKDIR) $(@D)
-	$(COMPILE) $(LUA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) $(LUA_CFLAGS) $(DEPENDS) -c -o $@ $<
 $(OBJ)/sandbox/%.o: csrc/sandbox/%.c $(OBJ)/flags
 	@$(MKDIR) $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $(SANDBOX_CFLAGS) -MMD -MP -c -o $@ $<
+	$(COMPILE) $(LUA_CFLAGS) $(SANDBOX_CFLAGS) $(DEPENDS) -c -o $@ $<
 
 $(CORE_A): $(CORE_OBJ)
 	@rm -f $@
@@ -173,11 +176,11 @@ $(LIB_SO): $(CORE_OBJ) $(LUA_OBJ) $(EMBED_OBJ)
 
 $(BUILD)/tests/%: tests/c/%.c $(CORE_A) $(OBJ)/flags
 	@$(MKDIR) $(@D)
-	$(COMPILE) -Itests/c -MMD -MP -o $@ $< $(CORE_A) $(LDFLAGS) $(LIBS) $(LDLIBS)
+	$(COMPILE) -Itests/c $(DEPENDS) -o $@ $< $(CORE_A) $(LDFLAGS) $(LIBS) $(LDLIBS)
 # Tests that are hosts of Lua and load the built modules.
 $(BUILD)/tests/lua_%: tests/c/lua_%.c $(CORE_A) $(OBJ)/flags
 	@$(MKDIR) $(@D)
-	$(COMPILE) $(LUA_CFLAGS) $(CURL_CFLAGS) -Itests/c -MMD -MP -o $@ $< -Wl,-E $(LDFLAGS) $(LUA_LIBS) -ldl -lm -lpthread $(LDLIBS)
+	$(COMPILE) $(LUA_CFLAGS) $(CURL_CFLAGS) -Itests/c $(DEPENDS) -o $@ $< -Wl,-E $(LDFLAGS) $(LUA_LIBS) -ldl -lm -lpthread $(LDLIBS)
 units: $(TEST_BIN)
 
 -include $(CORE_OBJ:.o=.d) $(LUA_OBJ:.o=.d) $(OBJ)/lua/embed.d $(SANDBOX_OBJ:.o=.d) $(TEST_BIN:=.d)
