@@ -30,6 +30,9 @@ LUACDIR ?= $(PREFIX)/lib/lua/$(LUA_VERSION)
 ifneq ($(LUA_VERSION),5.4)
 $(error LUA_VERSION is $(LUA_VERSION), but this is for Lua 5.4 alone)
 endif
+ifneq ($(words $(BUILD)),1)
+$(error BUILD must be a path without spaces, but is '$(BUILD)')
+endif
 INSTALL ?= install
 CFLAGS ?= -O2 -g
 PKG_CONFIG ?= pkg-config
@@ -71,8 +74,9 @@ B24_CPPFLAGS = -D_POSIX_C_SOURCE=200809L -Icsrc/include -Icsrc/core
 B24_CFLAGS = -std=c11 -fPIC -fvisibility=hidden $(WARNINGS)
 COMPILE = $(CC) $(B24_CFLAGS) $(B24_CPPFLAGS) $(CPPFLAGS) $(CFLAGS)
 
-# BUILD may be given relative or whole: the headers are named for both.
-DEPENDS = -MMD -MP $(foreach name,$(sort $(abspath $@) $(patsubst $(ROOT)/%,%,$(abspath $@))),-MT '$(name)')
+# BUILD may be given relative or whole: the headers are named for both, and as it
+# was given where the checkout's folder has a space.
+DEPENDS = -MMD -MP $(foreach name,$(sort $@ $(abspath $@) $(patsubst $(ROOT)/%,%,$(abspath $@))),-MT '$(name)')
 
 ifeq ($(shell uname -s),Darwin)
 SHARED = -bundle -undefined dynamic_lookup
@@ -240,7 +244,7 @@ FILES_IN = $(foreach file,$(2),$(if $(filter $(1),$(dir $(file))),$(file)))
 INSTALL_LUA = @set -e; $(foreach folder,$(sort $(dir $(1))), \
   $(INSTALL) -d "$(DESTDIR)$(LUADIR)/$(folder:lua/%=%)"; \
   $(INSTALL) -m 644 $(call FILES_IN,$(folder),$(1)) "$(DESTDIR)$(LUADIR)/$(folder:lua/%=%)";)
-PC_VALUES = -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR:$(PREFIX)/%=$${prefix}/%)|' \
+PC_VALUES = -e 's|@PREFIX@|$(if $(filter /%,$(firstword $(PREFIX))),,$(ROOT)/)$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR:$(PREFIX)/%=$${prefix}/%)|' \
   -e 's|@INCLUDEDIR@|$(INCLUDEDIR:$(PREFIX)/%=$${prefix}/%)|' \
   -e 's|@VERSION@|$(B24_VERSION)|' -e 's|@PRIVATE@|$(LIBS)|'
 

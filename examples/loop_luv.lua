@@ -28,7 +28,7 @@ for id = 1, 2 do
 end
 go(function()
   local count = 0
-  for _ in portal.crm.contact.list:each { select = { "ID" } } do count = count + 1 end
+  for _ in portal.crm.item.list:each { entityTypeId = 3, select = { "id" } } do count = count + 1 end
   print(count .. " contacts")
 end)
 

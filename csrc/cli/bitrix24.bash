@@ -1,5 +1,5 @@
 # Completion of the command `bitrix24` for bash. Names of methods come from
-# the catalogue, without a portal.
+# the catalogue, without a portal; names of profiles from `bitrix24 login --names`.
 
 _bitrix24_options() {
   local portal='-p --profile --timeout --limits --ca-file -q --quiet -v --verbose'
@@ -12,7 +12,7 @@ _bitrix24_options() {
     check) echo '-q --quiet' ;;
     sandbox) echo '--port --tls -q --quiet' ;;
     login) echo '-p --profile --webhook --oauth --domain --client-id --listen --oauth-url
-      --limits --ca-file --no-check -q --quiet -v --verbose' ;;
+      --limits --ca-file --no-check --names -q --quiet -v --verbose' ;;
     doctor) echo "$portal" ;;
   esac
   echo '-h --help'
@@ -31,8 +31,11 @@ _bitrix24() {
     -f|--format) COMPREPLY=($(compgen -W 'json jsonl csv table' -- "$cur")); return ;;
     --limits) COMPREPLY=($(compgen -W 'standard enterprise' -- "$cur")); return ;;
     --rest) COMPREPLY=($(compgen -W '2 3' -- "$cur")); return ;;
+    -p|--profile)
+      COMPREPLY=($(compgen -W "$(bitrix24 login --names 2>/dev/null)" -- "$cur"))
+      return ;;
     -o|--output|--checkpoint|--ca-file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-    -p|--profile|-c|--columns|-n|--limit|--timeout|--port|--domain|--client-id|--oauth-url|--listen)
+    -c|--columns|-n|--limit|--timeout|--port|--domain|--client-id|--oauth-url|--listen)
       return ;;
   esac
   case $cur in

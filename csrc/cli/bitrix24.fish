@@ -20,7 +20,7 @@ end
 complete -c bitrix24 -s h -l help -d 'explain the command'
 
 set -l portal '__fish_seen_subcommand_from call list run login doctor'
-complete -c bitrix24 -n $portal -s p -l profile -x -d 'a profile of bitrix24 login'
+complete -c bitrix24 -n $portal -s p -l profile -x -a '(bitrix24 login --names 2>/dev/null)' -d 'a profile of bitrix24 login'
 complete -c bitrix24 -n '__fish_seen_subcommand_from call list run doctor' -l timeout -x -d 'seconds for a request'
 complete -c bitrix24 -n $portal -l limits -x -a 'standard enterprise' -d 'of the plan'
 complete -c bitrix24 -n $portal -l ca-file -r -F -d "who signed the portal's certificate"
@@ -34,7 +34,7 @@ complete -c bitrix24 -n '__fish_seen_subcommand_from call list describe' -l rest
 complete -c bitrix24 -n '__fish_seen_subcommand_from list' -s n -l limit -x -d 'stop after that many'
 complete -c bitrix24 -n '__fish_seen_subcommand_from list' -s o -l output -r -F -d 'write a file'
 complete -c bitrix24 -n '__fish_seen_subcommand_from list' -l checkpoint -r -F -d 'remember how far the export is'
-complete -c bitrix24 -n '__fish_seen_subcommand_from methods' -l names -d 'the names alone'
+complete -c bitrix24 -n '__fish_seen_subcommand_from methods login' -l names -d 'the names alone'
 complete -c bitrix24 -n '__fish_seen_subcommand_from run' -l plan -d 'send no writes'
 complete -c bitrix24 -n '__fish_seen_subcommand_from run check' -F
 complete -c bitrix24 -n '__fish_seen_subcommand_from sandbox' -l port -x -d 'a port of your choice'

@@ -8,6 +8,12 @@ _bitrix24_methods() {
   compadd -a names
 }
 
+_bitrix24_profiles() {
+  local -a names
+  names=(${(f)"$(bitrix24 login --names 2>/dev/null)"})
+  compadd -a names
+}
+
 _bitrix24() {
   local -a commands portal rest format
   commands=(
@@ -24,7 +30,7 @@ _bitrix24() {
     'help:explain a command'
   )
   portal=(
-    '(-p --profile)'{-p,--profile}'[a profile of bitrix24 login]:name:'
+    '(-p --profile)'{-p,--profile}'[a profile of bitrix24 login]:name:_bitrix24_profiles'
     '--timeout[for a request]:seconds:'
     '--limits[of the plan]:tariff:(standard enterprise)'
     "--ca-file[who signed the portal's certificate]:file:_files"
@@ -44,7 +50,7 @@ _bitrix24() {
   shift words
   (( CURRENT-- ))
   local -a help
-  help='(-h --help)'{-h,--help}'[explain the command]'
+  help=('(-h --help)'{-h,--help}'[explain the command]')
   case $command in
     call) _arguments $help $format $rest $portal '1:method:_bitrix24_methods' '*:parameter:_files' ;;
     list) _arguments $help $format $rest $portal \
@@ -61,7 +67,7 @@ _bitrix24() {
     login) _arguments $help $portal '--webhook[by a webhook]' '--oauth[by an application]' \
       '--domain[the portal]:host:' '--client-id[of the application]:id:' \
       '--listen[wait for the browser]:port:' '--oauth-url[authorization server]:address:' \
-      '--no-check[store without trying]' ;;
+      '--no-check[store without trying]' '--names[the names that are stored]' ;;
     doctor) _arguments $help $portal ;;
     help) _describe command commands ;;
   esac

@@ -412,7 +412,11 @@ b24_kind b24__address_move(b24_address *address, const char *to,
       !(from.rest.size >= 5 && memcmp(from.rest.text, "/rest", 5) == 0))
     return REFUSE(err, "the portal's new address has no /rest/ after the "
                        "host");
-  if (address->https && !from.https && !insecure)
+  /* A host alone was taken for https; plain http to the very same port, which
+   * is one of loopback then, is what the tokens know of it. */
+  if (address->https && !from.https && !insecure &&
+      !(from.port != 0 && from.port == address->port &&
+        same_word(from.host, address->host)))
     return REFUSE(err, "the portal's new address is plain http");
   start(&moved, address->alloc);
   kind = fill(&moved, &from, NULL, NULL, err);

@@ -43,7 +43,8 @@ b24_kind b24__address_parse_domain(b24_address *out, const b24_alloc *alloc,
 /* The portal is somewhere else now: take scheme, host and port from `to`, a
  * host alone, `client_endpoint`, or the Location of a redirect, whose path
  * then begins with /rest; user and code stay. From https only to https, unless
- * `insecure`. B24_CONFIG or B24_NOMEM, and the address stays as it was. */
+ * `insecure`, or at the very same port of loopback. B24_CONFIG or B24_NOMEM,
+ * and the address stays as it was. */
 b24_kind b24__address_move(b24_address *address, const char *to,
                            int insecure, b24_error *err);
 

@@ -130,6 +130,7 @@ int64_t b24__bucket_admit(b24_bucket *b, int64_t now) {
  * refused. */
 void b24__bucket_arrived(b24_bucket *b, int64_t count, int64_t now) {
   int64_t more = count < b->burst ? count * UNIT : b->burst;
+  if (b->rate == 0) return; /* and no counter falls: by nothing at a time */
   b24__bucket_advance(b, now);
   for (int i = 0; i < PERIOD_MS; i++) {
     int32_t *level = &b->state.level[i];

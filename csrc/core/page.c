@@ -141,11 +141,23 @@ static int total_known(const b24_page *page, const b24_page_facts *facts) {
            page->options.first != 0);
 }
 
+/* `next` is 0 in answers that do not count
+ * (settings/performance/huge-data). Where the total has come, or the page is
+ * short and nothing is counted, it says that there is none; else it is a
+ * cursor that stands. */
+static int has_next(const b24_page *page, const b24_page_facts *facts) {
+  int64_t full = full_size(page);
+  if (!facts->has_next || facts->next != 0) return facts->has_next;
+  if (total_known(page, facts)) return facts->total > reached(page, facts);
+  return facts->count >= (full != 0 ? full : STANDARD_SIZE);
+}
+
 /* A total that has come agrees with a short page, or with the absence of a
- * documented `next`. On a full page it may be merely the size of the page
- * (seen with crm.address.list), so that alone it ends nothing. */
+ * `next` that is documented or was given before. On a full page it may be
+ * merely the size of the page (seen with crm.address.list), so that alone it
+ * ends nothing. */
 static int total_suspect(const b24_page *page, const b24_page_facts *facts) {
-  return !page->options.next_documented &&
+  return !page->options.next_documented && !page->next_given &&
          page->options.style != B24_PAGE_NONE &&
          facts->count >= full_size(page);
 }
@@ -181,7 +193,7 @@ static b24_kind too_far(b24_error *err) {
 static b24_kind step_offset(b24_page_step *out, const b24_page *page,
                             const b24_page_facts *facts, b24_error *err) {
   int64_t by = facts->count;
-  if (facts->has_next) {
+  if (has_next(page, facts)) {
     if (facts->next <= page->offset)
       return FAIL(err,
                   "stalled cursor: `next` is %lld after a page at %lld",
@@ -281,13 +293,13 @@ static b24_kind judge(b24_page_step *out, const b24_page *page,
     return B24_OK;
   }
   if (facts->more == B24_MORE_NO) return B24_OK;
-  out->announced = (by_position && facts->has_next) ||
+  out->announced = (by_position && has_next(page, facts)) ||
                    facts->more == B24_MORE_YES ||
                    (style == B24_PAGE_CURSOR && page->options.end_mark &&
                     facts->cursor != NULL);
   if (out->announced) {
     /* "truncated" of an unpaged list, and no `next`. */
-    out->verdict = style == B24_PAGE_NONE && !facts->has_next
+    out->verdict = style == B24_PAGE_NONE && !has_next(page, facts)
                        ? B24_PAGE_TRUNCATED
                        : B24_PAGE_MORE;
     return B24_OK;
@@ -305,6 +317,15 @@ static b24_kind judge(b24_page_step *out, const b24_page *page,
   return B24_OK;
 }
 
+/* The second page is the first one again, full, and the portal counts more
+ * than that: it ignores the position, and the others never came. */
+static int is_ignored(const b24_page *page, const b24_page_facts *facts) {
+  int64_t full = full_size(page);
+  return page->pages == 1 && facts->has_total &&
+         facts->total > page->offset &&
+         facts->count >= (full != 0 ? full : STANDARD_SIZE);
+}
+
 /* A page that was seen before. Some portals answer their last page to a
  * position behind the end, which is how a probe ends; nothing of the kind
  * exists where pages go by id or cursor or in REST 3.0, unless the page is
@@ -314,7 +335,8 @@ static b24_kind judge_repeat(b24_page_step *out, const b24_page *page,
   b24_page_style style = page->options.style;
   if (page->probing && (facts->count < full_size(page) ||
                         (style != B24_PAGE_LAST_ID && !page->options.exact &&
-                         style != B24_PAGE_CURSOR))) {
+                         style != B24_PAGE_CURSOR)) &&
+      !is_ignored(page, facts)) {
     out->verdict = B24_PAGE_END;
     return B24_OK;
   }
@@ -331,6 +353,7 @@ static void commit(b24_page *page, const b24_page_facts *facts,
   page->pages++;
   page->done = step->verdict != B24_PAGE_MORE;
   page->probing = !step->announced;
+  if (facts->has_next && facts->next > 0) page->next_given = 1;
   if (facts->count > 0 && facts->fingerprint != 0)
     set_mark(page, facts->fingerprint);
   if (page->done) return;

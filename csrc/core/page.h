@@ -79,6 +79,7 @@ typedef struct b24_page {
   int has_last_id;
   int direction; /* of LAST_ID: +1, -1, 0 not known yet */
   int probing;   /* the page that is out was not announced */
+  int next_given; /* an answer had a `next`: its absence means something */
   int blank;     /* pages in a row without news */
   int done;
   uint64_t *slots; /* marks seen: open addressing, 0 = free */

@@ -43,17 +43,36 @@ static b24_kind encode(b24_buf *out, const char *text, size_t size) {
   return b24__buf_append(out, chunk, used);
 }
 
-/* Does the text hold `lower`, whatever its case? */
-static int holds(const char *text, size_t size, const char *lower) {
+static int is_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Does the text begin with `lower`, whatever its case? */
+static int begins(const char *text, size_t size, const char *lower) {
   size_t length = strlen(lower);
-  for (size_t i = 0; i + length <= size; i++) {
-    size_t k = 0;
-    for (; k < length; k++) {
-      char c = text[i + k];
-      if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
-      if (c != lower[k]) break;
-    }
-    if (k == length) return 1;
+  if (size < length) return 0;
+  for (size_t k = 0; k < length; k++) {
+    char c = text[k];
+    if (c >= 'A' && c <= 'Z') c = (char)(c - 'A' + 'a');
+    if (c != lower[k]) return 0;
+  }
+  return 1;
+}
+
+/* Would the portal replace this text, or a part of it? It takes $result, and
+ * the other parts of a batch's answer as well, with all that follows up to the
+ * next space, for a reference when a [place] is in there. */
+static int is_syntax(const char *text, size_t size) {
+  static const char *const parts[] = {"result", "next", "total", "time",
+                                      "error"};
+  size_t at = 0;
+  while (at < size) {
+    int found = 0;
+    if (text[at++] != '$') continue;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+      found = found || begins(text + at, size - at, parts[i]);
+    for (; found && at < size && !is_space(text[at]); at++)
+      if (text[at] == '[') return 1;
   }
   return 0;
 }
@@ -61,7 +80,7 @@ static int holds(const char *text, size_t size, const char *lower) {
 /* What PHP's parse_str makes of a key once it has decoded it. */
 static int key_survives(const char *key, size_t size, int first_level) {
   if (size == 0 || memchr(key, '\0', size) != NULL) return 0;
-  if (holds(key, size, "$result")) return 0;
+  if (memchr(key, '$', size) != NULL) return 0; /* the portal's, as in values */
   if (first_level)
     return memchr(key, '.', size) == NULL && memchr(key, ' ', size) == NULL &&
            memchr(key, '[', size) == NULL;
@@ -164,7 +183,7 @@ b24_kind b24__query_end(b24_query *q) {
 }
 
 b24_kind b24__query_string(b24_query *q, const char *text, size_t size) {
-  if (holds(text, size, "$result[")) q->flags |= B24_QUERY_REFERENCE;
+  if (is_syntax(text, size)) q->flags |= B24_QUERY_REFERENCE;
   return put(q, text, size);
 }
 
@@ -206,6 +225,8 @@ b24_kind b24__query_null(b24_query *q) {
 
 static int step_is_sound(const b24_query_step *step) {
   if (step->text == NULL) return step->index >= 0;
+  for (size_t i = 0; i < step->size; i++)
+    if (is_space(step->text[i])) return 0; /* ends the whole reference */
   return step->size > 0 && memchr(step->text, '[', step->size) == NULL &&
          memchr(step->text, ']', step->size) == NULL &&
          memchr(step->text, '\0', step->size) == NULL;

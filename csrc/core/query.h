@@ -23,12 +23,13 @@
 #define B24_QUERY_NAME_MAX 8192 /* bytes of one encoded name */
 
 typedef enum b24_query_flag {
-  /* The user's text holds "$result[": the portal would put an earlier result
-   * in its place, and there is no escape for it. */
+  /* The user's text reads like "$result[a]", or $next, $total, $time, $error
+   * with a place: the portal would put a part of the batch's answer there, and
+   * there is no escape for it. */
   B24_QUERY_REFERENCE = 1,
   /* A key that PHP changes or drops: an empty one or one with a NUL byte; on
    * the first level one with a dot, a space or "["; below it one with "]" or
-   * of a single space; anywhere one with "$result". */
+   * of a single space; anywhere one with "$". */
   B24_QUERY_KEY = 2,
   /* More values than PHP reads from one query. */
   B24_QUERY_MANY = 4,

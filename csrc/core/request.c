@@ -244,7 +244,10 @@ static void fill_exchange(b24_request *r, int64_t now) {
   int count = 0;
   memset(x->headers, 0, sizeof x->headers);
   x->timeout_ms = c->options.timeout_ms > 0 ? c->options.timeout_ms : 0;
-  if (r->deadline_ms >= 0 && (x->timeout_ms == 0 || left < x->timeout_ms))
+  /* a file may take longer than any call: where a download says how long it
+   * may take, that is its only limit */
+  if (r->deadline_ms >= 0 &&
+      (x->sink != NULL || x->timeout_ms == 0 || left < x->timeout_ms))
     x->timeout_ms = left;
   if (r->url != NULL && x->sink == NULL) {
     x->url = r->url;
@@ -325,6 +328,8 @@ void b24__request_ended(b24_request *r, int64_t now_ms) {
 
 void b24__request_abort(b24_request *r, b24_outcome outcome,
                         const char *message) {
+  /* one that was out, or whose answer nobody has looked at yet */
+  if (r->state != B24_QUEUED) r->maybe_ran = 1;
   stop_attempt(r);
   b24__buf_clear(&r->exchange.answer);
   r->exchange.outcome = outcome;
@@ -365,20 +370,26 @@ static void settle_limits(b24_request *r, const b24_facts *facts,
   wait = tell_limiter(r, facts->code);
   if (wait > a->retry_after_ms) a->retry_after_ms = wait;
   if (l == NULL || r->exchange.outcome != B24_OUTCOME_ANSWER) return;
-  if (facts->code != NULL && strcmp(facts->code, "OPERATION_TIME_LIMIT") == 0)
-    a->reset_in_ms =
-        b24__client_blocked(c, r->method, facts->operating_reset_at_ms);
-  else if (facts->decoded)
+  if (facts->code != NULL &&
+      strcmp(facts->code, "OPERATION_TIME_LIMIT") == 0) {
+    int64_t reset_at = facts->operating_reset_at_ms;
+    /* who does not name the moment may name the wait, in a header */
+    if (reset_at <= 0 && a->retry_after_ms > 0)
+      reset_at = b24__later(unix_now, a->retry_after_ms);
+    a->reset_in_ms = b24__client_blocked(c, r->method, reset_at);
+  } else if (facts->decoded) {
     b24_client_operating(c, r->method, facts->cost_ms, facts->operating_ms,
                          facts->operating_reset_at_ms);
+  }
 }
 
-/* Is the answer a redirect? Then the call did not run, and goes to where the
- * portal is now with method and body kept: at most HOPS_MAX times, https only
+/* Is the answer a redirect? Then the call did not run, whatever else it says,
+ * and goes to where the portal is now with method and body kept: at most
+ * HOPS_MAX times, https only
  * (settings/how-to-call-rest-api/change-domen). */
-static int was_redirected(const b24_request *r, const b24_facts *facts) {
+static int was_redirected(const b24_request *r) {
   long status = r->exchange.status;
-  return r->client != NULL && r->url == NULL && !facts->decoded &&
+  return r->client != NULL && r->url == NULL &&
          r->exchange.outcome == B24_OUTCOME_ANSWER &&
          (status == 301 || status == 302 || status == 307 || status == 308) &&
          r->exchange.location[0] != '\0';
@@ -446,7 +457,7 @@ void b24_request_settle(b24_request *r, const b24_facts *facts,
                     r->state != B24_SETTLED && r->renewals < RENEWALS_MAX;
     settle_limits(r, facts, &a);
   }
-  if (r->state != B24_SETTLED && was_redirected(r, facts)) {
+  if (r->state != B24_SETTLED && was_redirected(r)) {
     follow(r, now, out);
     return;
   }

@@ -120,7 +120,7 @@ static void decide_code(b24_verdict *out, const b24_attempt *a) {
             "the method's working time is used up");
       return;
     case CODE_OVERLOAD:
-      fail(out, B24_LIMIT, B24_SENT_NO, 0,
+      fail(out, B24_LIMIT, refused, 0,
            "support blocked the REST API of this portal");
       return;
     case CODE_EXPIRED:

@@ -229,7 +229,12 @@ static void set_exchange(CURL *easy, b24_exchange *x,
   if (x->sink == NULL) /* do not begin to read what is announced too large */
     curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
                      (curl_off_t)x->answer.cap);
-  if (x->body == NULL) return;
+  if (x->body == NULL) {
+    /* nothing to rewind, and what asks for tokens spends what works once: a
+     * connection of its own is not tried twice */
+    if (x->sink == NULL) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    return;
+  }
   curl_easy_setopt(easy, CURLOPT_POST, 1L);
   curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                    (curl_off_t)x->body_size);

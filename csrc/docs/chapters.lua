@@ -29,7 +29,7 @@ return {
       { "lua/bitrix24/json.lua", { ["json.array"] = "bitrix24.array", ["json.ordered"] = "bitrix24.ordered",
         ["json.file"] = "bitrix24.file" } },
     },
-    classes = { "bitrix24.Portal", "bitrix24.CallOptions", "bitrix24.Response" },
+    classes = { "bitrix24", "bitrix24.Portal", "bitrix24.CallOptions", "bitrix24.Response" },
   },
   {
     page = "lists", title = "Lists",
@@ -60,7 +60,15 @@ return {
   },
   {
     page = "errors", title = "Errors",
-    about = "Every failure raises a table whose `tostring` is one line that says what to do.",
+    about = "Every failure raises a table whose `tostring` is one line that says what to do. Its `kind`:\n\n"
+      .. "- `config`: the caller's mistake, found before anything was sent\n"
+      .. "- `network`: no connection, TLS, a time-out, a connection that broke, a name that is not found\n"
+      .. "- `protocol`: an answer that is not what the platform promises\n"
+      .. "- `auth`: the portal does not accept the credentials, or not for this method\n"
+      .. "- `limit`: too many requests or too much working time, still after the retries\n"
+      .. "- `api`: the method itself refused; `code` says why\n"
+      .. "- `cancelled`: the portal was closed, or another function of a `map` or `gather` failed\n\n"
+      .. "Any call can raise any of them; what takes options raises `config` for one that it does not know.",
     shows = { { "lua/bitrix24/errors.lua", { ["errors.is_error"] = "bitrix24.is_error" } } },
     classes = { "bitrix24.Error" },
   },
@@ -84,7 +92,14 @@ return {
   {
     page = "planning", title = "Looking before leaping", head = "lua/bitrix24/plan.lua",
     shows = { { PORTAL, { ["methods.plan"] = "portal:plan" } } },
-    classes = { "bitrix24.Plan" },
+    classes = { "bitrix24.Plan", "bitrix24.PlannedCall" },
+  },
+  {
+    page = "recording", title = "Recording and replaying", head = "lua/bitrix24/record.lua", shows = {},
+    about = "`bitrix24.connect{ webhook = …, record = path }` writes what is asked and answered to a file; "
+      .. "`bitrix24.connect{ replay = path }` answers from it, without a portal, a network or credentials. "
+      .. "What is not recorded is a `config` error that names the nearest request that is; with "
+      .. "`replay = { path = path, strict = false }` the nearest of the same method answers.\n",
   },
   {
     page = "loops", title = "Inside of an event loop", head = "lua/bitrix24/loop.lua",

@@ -35,6 +35,7 @@ local function file(path)
     for name, class in pairs(own) do
       local known = classes[name]
       if known and #known.fields == 0 then known.fields = class.fields end
+      if known and #known.text == 0 then known.text = class.text end
       classes[name] = known or class
     end
   else
@@ -205,7 +206,8 @@ for _, chapter in ipairs(chapters) do
   end
   for _, name in ipairs(chapter.classes or {}) do add_class(out, name) end
   write(chapter.page .. ".md", out)
-  insert(index, ("- [%s](%s.md): %s"):format(chapter.title, chapter.page, concat(names, ", ")))
+  insert(index, ("- [%s](%s.md)%s%s"):format(chapter.title, chapter.page, #names > 0 and ": " or "",
+    concat(names, ", ")))
 end
 
 -- ---- the command ---------------------------------------------------------------

@@ -238,7 +238,8 @@ typedef struct b24_call {
   size_t body_size;
   int harmless;                /* repeating cannot change anything twice */
   const char *idempotency_key; /* REST 3.0, NULL = none */
-  int64_t timeout_ms;          /* for everything: waits, attempts; 0 = none */
+  int64_t timeout_ms;          /* for everything: waits, attempts; 0 = none;
+                                  a download's only limit if it is given */
   const char *const *commands; /* batch: the methods in it, else NULL */
   size_t command_count;
   const char *url;      /* GET this address, with no token: a download, or

@@ -23,21 +23,23 @@ static int push_outcome(lua_State *L, const char *path, int code) {
   return 2;
 }
 
+/* "stdin" | "stdout" | "stderr" in the order of their descriptors */
+static const char *const streams[] = {"stdin", "stdout", "stderr", NULL};
+
 /* is_terminal("stdin" | "stdout" | "stderr") -> boolean */
 static int is_terminal(lua_State *L) {
-  static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
-  int fd = luaL_checkoption(L, 1, NULL, names);
+  int fd = luaL_checkoption(L, 1, NULL, streams);
   lua_pushboolean(L, isatty(fd) == 1);
   return 1;
 }
 
-/* width() -> columns of the terminal | nil */
+/* width("stdin" | "stdout" | "stderr") -> columns of that terminal, as it is
+ * now | nil */
 static int width(lua_State *L) {
+  int fd = luaL_checkoption(L, 1, NULL, streams);
   struct winsize size;
   memset(&size, 0, sizeof size);
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
-    (void)ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-  if (size.ws_col > 0)
+  if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
     lua_pushinteger(L, size.ws_col);
   else
     lua_pushnil(L);
@@ -67,17 +69,22 @@ static int truncate_file(lua_State *L) {
   return push_outcome(L, path, truncate(path, (off_t)bytes) == 0 ? 0 : errno);
 }
 
-/* sync(file, path) -> true | nil, message: what was written is on the disk */
+/* sync(file) -> true | nil, message, errno: what was written is on the disk */
 static int sync_file(lua_State *L) {
   luaL_Stream *stream = luaL_checkudata(L, 1, LUA_FILEHANDLE);
-  const char *path = luaL_checkstring(L, 2);
   int code = 0;
   if (stream->closef == NULL)
     code = EBADF;
   else if (fflush(stream->f) != 0 || fsync(fileno(stream->f)) != 0)
     code = errno;
-  /* a pipe or a device has nothing to bring to a disk */
-  return push_outcome(L, path, code == EINVAL ? 0 : code);
+  if (code == 0) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushnil(L);
+  lua_pushstring(L, strerror(code));
+  lua_pushinteger(L, code);
+  return 3;
 }
 
 /* make_folder(path) -> true | nil, message: the user's alone; there already
@@ -98,15 +105,46 @@ static int mode_of(lua_State *L) {
   return 1;
 }
 
+/* kind(path) -> "file" | "folder" | "other": a pipe, a device | "link": one
+ * that leads to nothing | nil: there is nothing, or it cannot be looked at */
+static int kind(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  struct stat about;
+  if (stat(path, &about) == 0)
+    lua_pushstring(L, S_ISREG(about.st_mode)   ? "file"
+                      : S_ISDIR(about.st_mode) ? "folder"
+                                               : "other");
+  else if (lstat(path, &about) == 0 && S_ISLNK(about.st_mode))
+    lua_pushliteral(L, "link");
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* like(path, model) -> true | nil, message: who may read and write `model`
+ * may do so with `path`, which is to take its place. Only root can give it to
+ * another owner; whoever else writes it, owns it. */
+static int like(lua_State *L) {
+  const char *path = luaL_checkstring(L, 1);
+  const char *model = luaL_checkstring(L, 2);
+  struct stat about, own;
+  if (stat(model, &about) != 0)
+    return push_outcome(L, model, errno);
+  if (stat(path, &own) != 0)
+    return push_outcome(L, path, errno);
+  if (own.st_uid != about.st_uid || own.st_gid != about.st_gid)
+    if (chown(path, about.st_uid, about.st_gid) != 0 && errno != EPERM)
+      return push_outcome(L, path, errno);
+  return push_outcome(L, path,
+                      chmod(path, about.st_mode & 0777) == 0 ? 0 : errno);
+}
+
 int lb24_open_console(lua_State *L) {
-  static const luaL_Reg functions[] = {{"echo", echo},
-                                       {"is_terminal", is_terminal},
-                                       {"make_folder", make_folder},
-                                       {"mode", mode_of},
-                                       {"sync", sync_file},
-                                       {"truncate", truncate_file},
-                                       {"width", width},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"echo", echo},      {"is_terminal", is_terminal}, {"kind", kind},
+      {"like", like},      {"make_folder", make_folder}, {"mode", mode_of},
+      {"sync", sync_file}, {"truncate", truncate_file},  {"width", width},
+      {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

@@ -27,6 +27,8 @@ typedef struct level {
 typedef struct encoder {
   lua_State *L;
   lb24_out out;
+  int depth_max;
+  int is_params; /* whole floats go out as integers: 10 / 2 is the id 5 */
   int message; /* stack index: why it failed */
   int path;    /* stack index: where, grown from the inside out */
 } encoder;
@@ -229,6 +231,21 @@ static int encode_file(encoder *e, int table) {
   return 1;
 }
 
+/* The key on top of the stack is no name. A key that is a table is the private
+ * one of an object, of a batch's reference for one: that is said instead. */
+static int refuse_key(encoder *e, int table) {
+  lua_State *L = e->L;
+  const char *sort = lua_isnumber(L, -1) ? "fraction" : luaL_typename(L, -1);
+  if (lua_istable(L, -1) &&
+      luaL_getmetafield(L, table, "__name") == LUA_TSTRING)
+    lua_pushfstring(L, "is a %s, which JSON has no form for",
+                    lua_tostring(L, -1));
+  else
+    lua_pushfstring(L, "has a key that is a %s; names must be strings", sort);
+  lua_replace(L, e->message);
+  return 0;
+}
+
 /* Count the keys of a plain, array or object table by their sort, and
  * refuse those that JSON has no place for. */
 static int count_keys(encoder *e, int table, size_t *names,
@@ -251,11 +268,7 @@ static int count_keys(encoder *e, int table, size_t *names,
       if (key > largest) largest = key;
       ++*items;
     } else {
-      lua_pushfstring(L, "has a key that is a %s; names must be strings",
-                      lua_isnumber(L, -1) ? "fraction"
-                                          : luaL_typename(L, -1));
-      lua_replace(L, e->message);
-      return 0;
+      return refuse_key(e, table);
     }
   }
   if (*names > 0 && *items > 0)
@@ -292,8 +305,11 @@ static int encode_table(encoder *e, const lb24_shape *s, const level *above) {
   kind what;
   for (const level *l = above; l != NULL; l = l->above)
     if (l->table == here.table) return refuse(e, "contains itself");
-  if (here.depth > DEPTH_MAX)
-    return refuse(e, "is nested more than 100 levels deep");
+  if (here.depth > e->depth_max) {
+    lua_pushfstring(L, "is nested more than %d levels deep", e->depth_max);
+    lua_replace(L, e->message);
+    return 0;
+  }
   luaL_checkstack(L, SLOTS, NULL);
   what = kind_of(L);
   if (what == ORDERED) return encode_ordered(e, table, s, &here);
@@ -314,6 +330,8 @@ static int encode_table(encoder *e, const lb24_shape *s, const level *above) {
 static int encode_value(encoder *e, const lb24_shape *s, const level *above) {
   lua_State *L = e->L;
   lua_Number number;
+  lua_Integer whole;
+  int is_whole;
   const char *bytes;
   size_t size;
   switch (lua_type(L, -1)) {
@@ -322,8 +340,9 @@ static int encode_value(encoder *e, const lb24_shape *s, const level *above) {
       return encode_string(e, bytes, size);
     case LUA_TTABLE: return encode_table(e, s, above);
     case LUA_TNUMBER:
-      if (lua_isinteger(L, -1)) {
-        lb24_out_integer(&e->out, lua_tointeger(L, -1));
+      whole = lua_tointegerx(L, -1, &is_whole);
+      if (is_whole && (e->is_params || lua_isinteger(L, -1))) {
+        lb24_out_integer(&e->out, whole);
         return 1;
       }
       number = lua_tonumber(L, -1);
@@ -353,11 +372,14 @@ static int encode_value(encoder *e, const lb24_shape *s, const level *above) {
   }
 }
 
-/* encode(value, shape, root) -> text, or nil, path, message */
+/* encode(value, shape, root, depth) -> text, or nil, path, message. What has a
+ * root is a call's parameters. */
 static int json_encode(lua_State *L) {
   encoder e;
   lb24_shape root = {0, 0, 1};
   const char *name = luaL_optstring(L, 3, "params");
+  e.is_params = !lua_isnoneornil(L, 3);
+  e.depth_max = (int)luaL_optinteger(L, 4, DEPTH_MAX);
   lua_settop(L, 3);
   if (lua_istable(L, 2)) root.children = 2;
   e.L = L;

@@ -29,6 +29,7 @@ typedef struct lb24_part {
   char *name; /* its own name; lives in a Lua string the owner anchors */
   int64_t process; /* who made it: a forked child leaves it alone */
   int64_t bytes;
+  int failed; /* errno of the write that ended it; 0 = none */
   b24_sink sink;
 } lb24_part;
 

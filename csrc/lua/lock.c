@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lb24.h"
@@ -21,6 +22,14 @@ typedef struct lock {
   int64_t process; /* who took it; a forked child has the descriptor too */
 } lock;
 
+/* Is what was locked still what `path` names? Who had the lock before may have
+ * renamed or removed the file between our opening and locking it. */
+static int is_at(int fd, const char *path) {
+  struct stat locked, there;
+  return fstat(fd, &locked) == 0 && stat(path, &there) == 0 &&
+         locked.st_dev == there.st_dev && locked.st_ino == there.st_ino;
+}
+
 /* lock(path) -> lock | false when somebody has it | nil, message */
 int lb24_lock(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
@@ -29,8 +38,12 @@ int lb24_lock(lua_State *L) {
   self->fd = -1;
   self->process = (int64_t)getpid();
   luaL_setmetatable(L, LOCK);
-  self->fd = open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
-  if (self->fd >= 0 && flock(self->fd, LOCK_EX | LOCK_NB) == 0) return 1;
+  for (;;) {
+    self->fd = open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (self->fd < 0 || flock(self->fd, LOCK_EX | LOCK_NB) != 0) break;
+    if (is_at(self->fd, path)) return 1;
+    (void)close(self->fd);
+  }
   code = errno;
   if (self->fd >= 0 && (code == EWOULDBLOCK || code == EINTR)) {
     (void)close(self->fd);

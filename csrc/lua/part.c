@@ -14,18 +14,27 @@
 
 #define NAMES_TRIED 100
 
+/* Remember why, for who is told that the transfer ended; returns -1. */
+static int fail(lb24_part *part) {
+  part->failed = errno;
+  return -1;
+}
+
 static int part_restart(void *ud) {
   lb24_part *part = ud;
   part->bytes = 0;
-  if (part->file == NULL || fflush(part->file) != 0) return -1;
-  if (ftruncate(fileno(part->file), 0) != 0) return -1;
-  return fseek(part->file, 0, SEEK_SET);
+  part->failed = 0;
+  if (part->file == NULL) return -1;
+  if (fflush(part->file) != 0 || ftruncate(fileno(part->file), 0) != 0 ||
+      fseek(part->file, 0, SEEK_SET) != 0)
+    return fail(part);
+  return 0;
 }
 
 static int part_write(void *ud, const void *bytes, size_t size) {
   lb24_part *part = ud;
-  if (part->file == NULL || fwrite(bytes, 1, size, part->file) != size)
-    return -1;
+  if (part->file == NULL) return -1;
+  if (fwrite(bytes, 1, size, part->file) != size) return fail(part);
   part->bytes += (int64_t)size;
   return 0;
 }
@@ -77,6 +86,7 @@ int lb24_part_open(lua_State *L, lb24_part *part, const char *path) {
   (void)setvbuf(part->file, NULL, _IONBF, 0);
   part->process = (int64_t)getpid();
   part->bytes = 0;
+  part->failed = 0;
   part->sink.restart = part_restart;
   part->sink.write = part_write;
   part->sink.ud = part;

@@ -109,7 +109,9 @@ static int request_answer(lua_State *L) {
   lua_pushlstring(L, answer.body, answer.body_size);
   lua_pushstring(L, answer.content_type);
   lua_pushstring(L, answer.location);
-  lua_pushstring(L, answer.message);
+  lua_pushstring(L, answer.outcome == B24_OUTCOME_SINK && self->part.failed
+                        ? strerror(self->part.failed)
+                        : answer.message);
   lua_pushinteger(L, answer.attempts);
   lua_pushnumber(L, (lua_Number)answer.elapsed_ms / 1000);
   self->busy = 0;

@@ -19,7 +19,7 @@ local reference = require "bitrix24.batch.reference"
 local run_commands = require "bitrix24.batch.run"
 
 local sort = table.sort
-local error, getmetatable, ipairs, next, pcall = error, getmetatable, ipairs, next, pcall
+local getmetatable, ipairs, next, pcall = getmetatable, ipairs, next, pcall
 local rawset, setmetatable, tostring, type = rawset, setmetatable, tostring, type
 local math_type = math.type
 
@@ -167,7 +167,13 @@ end
 --- What domain tables call: a recorder instead of a portal.
 local function recorder(book)
   local root = {}
-  function root.call(_, method, params, opts) return record(book, method, params, opts) end
+  function root.call(_, method, params, opts)
+    if is_batch(params) then
+      errors.config(("b:%s(…): a batch has only run and call"):format(method),
+        "record calls with a dot: b.user.current()")
+    end
+    return record(book, method, params, opts)
+  end
   for _, name in next, { "each", "pages", "all", "first", "count" } do
     root[name] = function(_, method)
       errors.config(("a batch records single calls, not :%s()"):format(name),
@@ -243,6 +249,9 @@ local function check_entry(key, entry)
         "parameters go into a table of their own")
     end
   end
+  if type(entry[1]) ~= "string" then
+    errors.config(("%s must be { \"method\", params }; its method is a %s"):format(where, type(entry[1])))
+  end
 end
 
 --- Run calls given as a table, keyed as the caller likes.
@@ -278,8 +287,7 @@ end
 function batch.state(handle)
   local info = reference.info(handle)
   if not info then
-    error(errors.new { kind = "config", message = ("state: expected a handle of a batch, got %s")
-      :format(type(handle)) }, 0)
+    errors.config(("state: expected a handle of a batch, got %s"):format(type(handle)))
   end
   local state = info.command.state
   return state == "sent" and "pending" or state

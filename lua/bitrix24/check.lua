@@ -6,7 +6,8 @@
 --     print(table.concat(findings.scopes, ", "))
 --
 -- It follows what comes from `connect` (or a sandbox, or the module itself)
--- through locals, aliases, fields, parameters and results of local functions.
+-- through locals, globals, aliases and fields, and through the parameters and
+-- results of the script's functions.
 -- Parameters are judged where they are written down as a table; what only
 -- running would tell is not judged.
 
@@ -37,7 +38,8 @@ local check = {}
 ---@field line integer
 ---@field column integer
 ---@field severity "error"|"warning"
----@field code bitrix24.FindingCode
+---@field code bitrix24.FindingCode "syntax", "unknown-method", "colon", "missing-parameter",
+--- "unknown-parameter", "wrong-value", "deprecated" or "application"
 ---@field message string
 ---@field hint string?
 
@@ -55,10 +57,11 @@ function check.script(text, name)
     errors.config(("check.script: expected the text of a script, got %s"):format(type(text)))
   end
   local file = name or "script"
-  local tree, column_of, problem, line = parser.parse(text)
+  local tree, column_of, problem, place = parser.parse(text)
   if not tree then
     local finding = {
-      file = file, line = line, column = 1, severity = "error", code = "syntax", message = problem,
+      file = file, line = place.line, column = column_of(place), severity = "error", code = "syntax",
+      message = problem,
     }
     return { finding, scopes = {}, application = false, errors = 1 }
   end

@@ -2,11 +2,13 @@
 --   0  done
 --   1  a call failed, something was found to be wrong, or it was interrupted
 --   2  wrong usage: nothing was sent
+--   141  nobody reads the output any more: what a shell says of SIGPIPE
 -- Results go to standard output; what went wrong to standard error, one line
 -- and what to do. Commands are lua/bitrix24/cli/NAME.lua, their words cli/usage.lua.
 
 local console = require "bitrix24.cli.console"
 local errors = require "bitrix24.errors"
+local words_of = require "bitrix24.cli.words"
 
 local stdin, stdout, stderr = io.stdin, io.stdout, io.stderr
 local move = table.move
@@ -19,7 +21,7 @@ local _ENV = nil -- luacheck: ignore
 
 local cli = {}
 
-local DONE, FAILED, MISUSED = 0, 1, 2
+local DONE, FAILED, MISUSED, UNREAD = 0, 1, 2, 141
 
 --- A message of the parser without what may be an address with a code in it.
 local function masked(message)
@@ -39,17 +41,16 @@ local function split(words, usage)
   while i <= #words do
     local word = words[i]
     if word == "--" then
-      rest = i
-      break
-    elseif command == "run" and (sub(word, 1, 1) ~= "-" or word == "-") then
       rest = i + 1
-      break
+    elseif command == "run" and (sub(word, 1, 1) ~= "-" or word == "-") then
+      rest = i
     end
+    if rest then break end
     i = i + (takes_value[word] and 2 or 1)
   end
   if not rest then return words, nil end
-  local ours = move(words, 1, rest - 1, 1, {})
-  return ours, move(words, command == "run" and rest or rest + 1, #words, 1, {})
+  if command == "run" then rest = rest + 1 end -- behind the script
+  return move(words, 1, rest - 1, 1, {}), move(words, rest, #words, 1, {})
 end
 
 local function asks_for_help(words)
@@ -65,7 +66,6 @@ local function help(here, usage, name)
   local page = usage.page(name)
   if page then
     here:write(page)
-    here:flush()
     return DONE
   end
   local names = {}
@@ -77,23 +77,29 @@ local function help(here, usage, name)
 end
 
 --- What an error means for whoever typed the command.
-local function report(here, e)
+local function report(here, e, command)
+  if e == console.CLOSED then return UNREAD end
   if errors.is_error(e) then
-    local hint, of_script = e.hint, e.of_script
-    local shown = errors.new(e)
+    local of_script = here.of_script
+    local shown = of_script and errors.new(e) or words_of.of_command(e, command)
+    local hint = shown.hint
     shown.hint = nil
     if not of_script then shown.where = nil end
     local line = match(tostring(shown), "^bitrix24: (.*)$") or tostring(shown)
     if e.kind == "config" then line = line:gsub("config error: ", "", 1) end
     here:fail(line, hint)
-    return e.kind == "config" and not of_script and MISUSED or FAILED
+    return e.kind == "config" and not (of_script or e.broken) and MISUSED or FAILED
   end
   -- lua5.4 turns Ctrl-C into this error at the next instruction
   if type(e) == "string" and find(e, "interrupted!", 1, true) then
     here:fail("interrupted")
     return FAILED
   end
-  here:fail(here.verbose and tostring(e) or (tostring(e):gsub("%c+", " ")))
+  local text = tostring(e)
+  if type(e) ~= "string" and find(text, "^%a+: 0?x?%x+$") then -- as lua5.4 says it
+    text = ("(error object is a %s value)"):format(type(e))
+  end
+  here:fail(here.verbose and text or (text:gsub("%c+", " ")))
   return FAILED
 end
 
@@ -111,6 +117,7 @@ local function parse(here, usage, words)
   if ok then return found, rest end
   local message, hint = match(found, "^(.-)\n(.*)$")
   local command = usage.command(words[1])
+  if find(found, "^unknown option '%-[^-]'") then hint = nil end -- every letter is near to it
   here:fail((command and command.name .. ": " or "") .. masked(message or found),
     hint and masked(hint:gsub("^D", "d")) or ("bitrix24 help" .. (command and " " .. command.name or "")))
   return nil
@@ -120,8 +127,25 @@ local function version(here)
   local core, catalogue = require "bitrix24.core", require "bitrix24.catalogue"
   local count = catalogue.count()
   here:write(("bitrix24 %s (%s, catalogue of %d methods)\n"):format(core.version, lua_version, count))
-  here:flush()
   return DONE
+end
+
+--- Do what the words ask for.
+local function act(here, usage, words)
+  if words[1] == "--version" then words[1] = "version" end
+  if words[1] == "-h" or words[1] == "--help" then words = { "help", words[2] } end
+  if #words == 0 then
+    here.err:write(usage.page())
+    return MISUSED
+  end
+  if asks_for_help(split(words, usage)) then return help(here, usage, words[1]) end
+  local options, rest = parse(here, usage, words)
+  if not options then return MISUSED end
+  here:set(options)
+  local name = options.command
+  if name == "help" then return help(here, usage, options.COMMAND) end
+  if name == "version" then return version(here) end
+  return require("bitrix24.cli." .. name)(here, options, rest)
 end
 
 --- Run a command.
@@ -135,28 +159,14 @@ function cli.main(arguments)
     here:fail("the library argparse is missing", "apt install lua-argparse, or luarocks install argparse")
     return FAILED
   end
-  if words[1] == "--version" then words[1] = "version" end
-  if words[1] == "-h" or words[1] == "--help" then words = { "help", words[2] } end
-  if #words == 0 then
-    here.err:write(usage.page())
-    return MISUSED
-  end
-  local ours = split(words, usage)
-  if asks_for_help(ours) then return help(here, usage, words[1]) end
-  local options, rest = parse(here, usage, words)
-  if not options then return MISUSED end
-  here:set(options)
-  local name = options.command
-  if name == "help" then return help(here, usage, options.COMMAND) end
-  if name == "version" then return version(here) end
   local ok, status = xpcall(function()
-    local result = require("bitrix24.cli." .. name)(here, options, rest)
+    local result = act(here, usage, words)
     here:flush()
     return result
   end, traced(here))
   here:clear()
   if ok then return status or DONE end
-  return report(here, status)
+  return report(here, status, words[1])
 end
 
 return cli

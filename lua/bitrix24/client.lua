@@ -7,8 +7,7 @@ local catalogue = require "bitrix24.catalogue"
 local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
 local faults = require "bitrix24.fault"
-local hints = require "bitrix24.hints"
-local json = require "bitrix24.json"
+local given = require "bitrix24.given"
 local loop = require "bitrix24.loop"
 local plan = require "bitrix24.plan"
 local planner = require "bitrix24.planner"
@@ -21,7 +20,7 @@ local wire = require "bitrix24.wire"
 
 local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
-local find, open = string.find, io.open
+local find = string.find
 
 local _ENV = nil -- luacheck: ignore
 
@@ -31,8 +30,6 @@ local SLICE_SECONDS = 0.25
 
 --- The parameters of a call that has none.
 local NONE = {}
-
-local CALL_OPTIONS = { timeout = true, idempotent = true, idempotency_key = true }
 
 ---@class bitrix24.Client
 local Client = {}
@@ -92,6 +89,11 @@ function Client:clean(text)
   return text and (self.core:redact(text) or "***")
 end
 
+--- A name or a code, which is whole, without this client's secrets.
+function Client:clean_name(name)
+  return name and (errors.clean_name(self.core, name) or "***")
+end
+
 function Client:is_closed()
   return self.core:is_closed()
 end
@@ -109,61 +111,11 @@ end
 -- it is not shown as it is.
 function Client:check_name(method)
   if type(method) ~= "string" or self.names[method] then return end
-  local shown = self:clean(method)
+  local shown = self:clean_name(method)
   if find(method, "[^%w_.-]") or shown ~= method and not self.core:is_closed() then
     errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list", nil, shown)
   end
   self.names[method] = true
-end
-
---- A key that no other call of any process has (REST 3.0, Idempotency-Key).
-local function new_key()
-  local source = open("/dev/urandom", "rb")
-  local bytes = source and source:read(16)
-  if source then source:close() end
-  if not bytes or #bytes < 16 then return nil end
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
-end
-
-local function check_strict(method, version, row, params)
-  if not row then
-    errors.config("the catalogue does not know this method (strict)",
-      hints.unknown_method(method, version), method)
-  end
-  local wrong, hint = hints.refusal(row, params)
-  if wrong then errors.config(wrong .. " (strict)", hint, method) end
-end
-
-local function check_call(method, params, opts)
-  if type(method) ~= "string" then
-    errors.config(("expected a method name, got %s"):format(type(method)))
-  end
-  if params ~= nil and type(params) ~= "table" then
-    errors.config(("parameters must be a table, got %s"):format(type(params)),
-      ("call it as %s{ name = value }"):format(method), method)
-  end
-  if opts == nil then return end
-  if type(opts) ~= "table" then
-    errors.config(("the call's options must be a table, got %s"):format(type(opts)), nil, method)
-  end
-  errors.check_options(opts, CALL_OPTIONS, method)
-  if opts.timeout ~= nil and not (type(opts.timeout) == "number" and opts.timeout > 0) then
-    errors.config("the call's option 'timeout' must be a positive number of seconds", nil, method)
-  end
-end
-
---- Encode parameters as the catalogue types them.
-local function encode(method, row, params)
-  local shape = row and row.shape() or nil
-  if (params == nil or next(params) == nil) and not json.is_array(params)
-    and row and (row.positional or row.body_array) then
-    return "[]"
-  end
-  local body, path, message = json.encode(params or {}, shape, "params")
-  if not body then
-    errors.config(("%s %s"):format(path, message), nil, method)
-  end
-  return body
 end
 
 --- The checks of a call that need no portal.
@@ -172,10 +124,10 @@ end
 ---@return table? params as they can be encoded
 function Client:examine(method, version, params, opts)
   self:check_name(method)
-  check_call(method, params, opts)
+  given.check(method, params, opts)
   self:check_open(method)
   local row = catalogue.find(method, version)
-  if self.strict then check_strict(method, version, row, params) end
+  if self.strict then given.check_strict(method, version, row, params) end
   if self.plan then params = self.plan:params(params) end
   return row, version or (row and row.version) or 2, params
 end
@@ -194,10 +146,12 @@ function Client:send(method, version, params, opts, alone)
   -- encoded now, while the caller's line is known and the table is as given
   local pending = {
     method = method, version = version, row = row, params = params or NONE, opts = opts, done = false,
-    body = encode(method, row, params), harmless = reads or opts ~= nil and opts.idempotent == true,
+    body = given.encode(method, row, params), harmless = reads or opts ~= nil and opts.idempotent == true,
   }
-  if version == 3 then
-    pending.key = opts and opts.idempotency_key or row and row.write and new_key() or nil
+  if opts and opts.idempotency_key ~= nil and version ~= 3 then
+    errors.config("the call's option 'idempotency_key' is of REST 3.0 alone", nil, method)
+  elseif version == 3 then
+    pending.key = opts and opts.idempotency_key or row and row.write and given.new_key() or nil
   end
   local task = self.tasks:own(pending)
   if task then
@@ -236,6 +190,7 @@ function Client:submit(call, pending)
     errors.raise { kind = kind, method = pending.method, message = self:clean(message), sent = false }
   end
   pending.request, pending.call = request, self.recorder and call
+  pending.harmless = call.harmless or call.path ~= nil
   self.pending[request] = pending
   if pending.turn then self.turns:enter(pending) end
   if self.loop then self.loop:kick() end
@@ -483,7 +438,7 @@ function Client:download(url, path, opts)
   if type(url) ~= "string" or type(path) ~= "string" or path == "" then
     errors.config("download(url, path): both must be strings", nil, "download")
   end
-  check_call("download", nil, opts)
+  given.check("download", nil, opts)
   self:check_open("download")
   if url:sub(1, 1) == "/" and url:sub(2, 2) ~= "/" then
     if self.renewal then self.renewal:prepare() end -- the store knows where the portal is
@@ -494,6 +449,14 @@ function Client:download(url, path, opts)
     { method = "download", version = 2, params = {}, path = path })
   self:wait(pending)
   return path, pending.bytes
+end
+
+--- May a call of a closed client have run? One without a request never left.
+local function was_sent(pending)
+  local request = pending.request
+  if not request then return false end
+  local ok, _, _, sent = pcall(request.settle, request, false)
+  if ok then return sent end
 end
 
 --- Close: what is in flight ends as `cancelled`. Idempotent.
@@ -508,6 +471,7 @@ function Client:close()
     if not pending.done then
       self:finish(pending, errors.new {
         kind = "cancelled", method = pending.method, message = "the portal was closed",
+        sent = was_sent(pending),
       })
     end
   end

@@ -52,16 +52,18 @@ function Node.__index(node, key)
   return found
 end
 
---- Is it a node or a portal: what stands before a colon?
-local function is_receiver(value)
-  local metatable = type(value) == "table" and getmetatable(value)
-  local name = type(metatable) == "table" and metatable.__name
-  return name == Node.__name or name == "bitrix24.portal"
-end
+--- What stands before a colon, and how to write the call instead.
+local RECEIVERS = {
+  [Node.__name] = "write %s{ … }", ["bitrix24.portal"] = "write %s{ … }",
+  ["bitrix24.module"] = "write bitrix24.%s{ … }; what a portal does is called on one: portal:%s(…)",
+}
 
 function Node.__call(node, params, opts)
-  if is_receiver(params) then
-    errors.config("call it with a dot, not a colon", ("write %s{ … }"):format(node[PATH]), node[PATH])
+  local metatable = type(params) == "table" and getmetatable(params)
+  local form = type(metatable) == "table" and RECEIVERS[metatable.__name]
+  if form then
+    local path = node[PATH]
+    errors.config("call it with a dot, not a colon", (form:gsub("%%s", function() return path end)), path)
   end
   return node[ROOT]():call(node[PATH], params, opts)
 end

@@ -7,7 +7,7 @@ local json = require "bitrix24.json"
 
 local find, gsub, match, sub = string.find, string.gsub, string.match, string.sub
 local math_type, tointeger = math.type, math.tointeger
-local ipairs, tonumber, tostring, type = ipairs, tonumber, tostring, type
+local ipairs, next, tonumber, tostring, type = ipairs, next, tonumber, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -57,7 +57,7 @@ function envelope.read_fault(answer, body)
   if type(fault) == "table" then
     answer.code = text(fault.code) or ""
     answer.description = plain(text(fault.message) or text(fault.error_description)
-      or text(body.error_description))
+      or text(body.error_description) or answer.code == "" and next(fault) ~= nil and text(fault) or nil)
     local list = fault.validation
     if type(list) == "table" and list[1] ~= nil then
       answer.validation = {}
@@ -149,7 +149,9 @@ function envelope.read(body, status, content_type, row, nulls, below)
   envelope.read_inner_fault(answer, decoded.result)
   if answer.code then return answer end
   if not good then
-    return { decoded = false, message = ("HTTP %d without an error code"):format(status) }
+    local words = plain(text(decoded.error_description))
+    return { decoded = false, message = ("HTTP %d without an error code%s"):format(status,
+      words and ": " .. words or "") }
   end
   if row and row.envelope == false and decoded.result == nil then
     answer.result = decoded

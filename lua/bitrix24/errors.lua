@@ -7,7 +7,7 @@ local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, t
 local error, ipairs, pairs = error, ipairs, pairs
 local min = math.min
 
-local match, sub = string.match, string.sub
+local gsub, match, sub = string.gsub, string.match, string.sub
 local getinfo = debug and debug.getinfo -- a host may have taken it away
 
 local _ENV = nil -- luacheck: ignore
@@ -42,7 +42,8 @@ function Error.__tostring(e)
   if e.status then put((" (HTTP %d)"):format(e.status)) end
   if e.message and e.message ~= "" then put(": " .. e.message) end
   for _, fault in ipairs(e.validation or {}) do
-    put(("; %s: %s"):format(tostring(fault.field), tostring(fault.message)))
+    local field, message = fault.field, fault.message
+    put("; " .. (field and message and field .. ": " .. message or field or message or "?"))
   end
   if e.attempts and e.attempts > 1 then put((" (after %d attempts)"):format(e.attempts)) end
   if e.where then put((" [%s]"):format(e.where)) end
@@ -62,7 +63,18 @@ function errors.watch(client)
 end
 
 --- The fields that may quote what a script, a store or a portal said.
-local QUOTING = { "message", "hint", "code", "method", "cause" }
+local QUOTING = { "message", "hint", "cause" }
+local NAMES = { "code", "method" }
+
+--- A name or a code without secrets. It is whole: "invalid_client" does not end
+-- with the beginning of a secret that was cut off.
+---@param client { redact: fun(self: any, text: string): string? }
+---@param name string
+---@return string? nil when the client is closed
+function errors.clean_name(client, name)
+  local clean = client:redact(name .. " ")
+  return clean and (gsub(clean, " $", ""))
+end
 
 --- Make a structured error without raising it.
 ---@param fields table the fields of bitrix24.Error; `kind` is required
@@ -73,6 +85,9 @@ function errors.new(fields)
   for client in pairs(watched) do
     for _, name in ipairs(QUOTING) do
       if type(e[name]) == "string" then e[name] = client:redact(e[name]) or e[name] end
+    end
+    for _, name in ipairs(NAMES) do
+      if type(e[name]) == "string" then e[name] = errors.clean_name(client, e[name]) or e[name] end
     end
   end
   e.message = one_line(e.message or "")
@@ -131,6 +146,7 @@ function errors.of_command(fault, method)
   return e
 end
 
+--- Is this value a structured error of this module?
 ---@param value any
 ---@return boolean
 function errors.is_error(value)

@@ -22,8 +22,11 @@ function fault.of_call(client, pending, answer, verdict, seen)
   local code = answer and answer.code
   local message, hint
   if code then
-    message = answer.description or (code ~= "" and code) or "the portal gave no description"
-    hint = hints.for_code {
+    message = answer.description
+    if message == nil or message == "" then
+      message = code ~= "" and code or "the portal gave no description"
+    end
+    hint = pending.path and hints.LINK or hints.for_code {
       method = pending.method, version = pending.version, row = pending.row,
       params = pending.params, code = code, status = seen.status, token = client.token,
     }
@@ -34,12 +37,15 @@ function fault.of_call(client, pending, answer, verdict, seen)
     message = answer.message or verdict.reason
     if seen.location ~= "" then
       message = verdict.reason -- why the redirect was not followed
-      local origin = seen.location:match("^%a+://[^/]+") or "elsewhere"
-      hint = ("the portal answers from %s: use that address"):format(origin)
+      local origin = seen.location:match("^https://[%w.-]+:?%d*%f[/?\0]")
+      if origin and origin ~= client.at then
+        hint = ("the portal answers from %s: use that address"):format(origin)
+      end
     end
   else
-    message = seen.message ~= "" and ("%s: %s"):format(verdict.reason, seen.message) or verdict.reason
-    if verdict.kind == "network" and verdict.sent == nil then
+    local reason = seen.outcome == "sink" and "cannot write " .. pending.path or verdict.reason
+    message = seen.message ~= "" and ("%s: %s"):format(reason, seen.message) or reason
+    if verdict.kind == "network" and verdict.sent == nil and not pending.harmless then
       hint = "look whether it took effect before you repeat it, "
         .. "or pass { idempotent = true } if a repeat is harmless"
     elseif seen.outcome == "not_trusted" then
@@ -53,7 +59,8 @@ function fault.of_call(client, pending, answer, verdict, seen)
     item.field, item.message = client:clean(item.field), client:clean(item.message)
   end
   return errors.new {
-    kind = verdict.kind, code = client:clean(code), message = client:clean(message), method = pending.method,
+    kind = verdict.kind, code = client:clean_name(code), message = client:clean(message),
+    method = pending.method,
     status = seen.status ~= 0 and seen.status or nil, attempts = seen.attempts,
     retryable = verdict.retryable, sent = verdict.sent, validation = validation, hint = client:clean(hint),
   }
@@ -67,7 +74,6 @@ end
 ---@return bitrix24.Error
 function fault.of_command(client, pending, answer, shared)
   local kind, sent, retryable = "protocol", nil, false
-  if answer.skipped then sent = false end
   if answer.code then
     local harmless = pending.row ~= nil and not pending.row.write
     kind, sent, retryable = core.client.judge(answer.code, harmless)

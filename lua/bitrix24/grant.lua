@@ -3,12 +3,13 @@
 -- of the answer.
 
 local core = require "bitrix24.core"
+local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
 
-local error, ipairs, pairs, pcall, tostring, type = error, ipairs, pairs, pcall, tostring, type
+local error, ipairs, pairs, pcall, type = error, ipairs, pairs, pcall, type
 local concat, sort = table.concat, table.sort
-local math_type, time = math.type, os.time
+local integer, time = envelope.integer, os.time
 
 local _ENV = nil -- luacheck: ignore
 
@@ -62,10 +63,9 @@ end
 local function read(body, status)
   local t = json.decode(body)
   if type(t) == "table" and t.error ~= nil then
-    return {
-      decoded = true, code = tostring(t.error),
-      description = t.error_description ~= nil and tostring(t.error_description) or nil,
-    }
+    local answer = { decoded = true }
+    envelope.read_fault(answer, t)
+    return answer
   end
   if type(t) ~= "table" or status < 200 or status > 299 then
     return { decoded = false, message = ("HTTP %d, and no answer of an authorization server"):format(status) }
@@ -88,8 +88,8 @@ local function pair_of(answer, before)
   end
   -- `domain` of the answer is the authorization server's
   t.domain = t.client_endpoint and t.client_endpoint:match("^%a+://([^/]+)") or t.domain
-  t.expires = math_type(answer.expires) and answer.expires
-    or math_type(answer.expires_in) and time() + answer.expires_in or t.expires
+  local lifetime = integer(answer.expires_in)
+  t.expires = integer(answer.expires) or lifetime and time() + lifetime or t.expires
   return is_text(t.refresh_token) and t or nil
 end
 
@@ -108,10 +108,11 @@ function grant.ask(client, origin, params, wait, before)
     local cause = answer
     if not errors.is_error(cause) or cause.kind == "cancelled" then error(cause, 0) end
     errors.raise {
-      kind = "auth", method = "oauth.token", code = cause.code, status = cause.status, sent = false,
+      kind = "auth", method = "oauth.token", code = cause.code, status = cause.status, sent = cause.sent,
       message = "the authorization server: " .. cause.message, attempts = cause.attempts,
-      hint = cause.code == "invalid_grant" and GRANT_ADVICE[params.grant_type]
-        or ADVICE[cause.code] or cause.hint,
+      -- in doubt, too: a code works once; a renewal is simply tried again
+      hint = (cause.code == "invalid_grant" or cause.sent == nil and params.code)
+        and GRANT_ADVICE[params.grant_type] or ADVICE[cause.code] or cause.sent ~= nil and cause.hint or nil,
       retryable = cause.retryable, cause = cause,
     }
   end

@@ -8,7 +8,10 @@ local ipairs, type = ipairs, type
 
 local _ENV = nil -- luacheck: ignore
 
-local hints = {}
+local hints = {
+  --- What to do about a signed link that is refused.
+  LINK = "a signed link is good for a short time: ask the portal for the file again and use its new link",
+}
 
 --- "did you mean a, b or c?" for a method the portal does not know.
 ---@param method string
@@ -25,7 +28,8 @@ end
 ---@param params any what was sent
 ---@return string?
 function hints.missing(row, params)
-  if not row or type(params) ~= "table" or row.positional or row.body_array then return nil end
+  if not row or type(params) ~= "table" or row.body_array then return nil end
+  if not row.positional and parameters.by_position(row, params) then return nil end
   local names = row.required(params)
   if #names == 0 then return nil end
   return ("missing required parameter%s: %s"):format(#names > 1 and "s" or "", concat(names, ", "))
@@ -71,10 +75,22 @@ local ADVICE = {
   INVALID_CREDENTIALS = "the webhook's user lacks the permission",
   expired_token = "the access token lives one hour: get a new one",
   QUERY_LIMIT_EXCEEDED = "other programs share the portal's request budget: call less often",
+  OPERATION_TIME_LIMIT = "the method has used up its working time: call it later, or raise wait_max",
   OVERLOAD_LIMIT = "ask Bitrix24 support to lift the block",
   METHOD_CONFIRM_WAITING = "a portal administrator must confirm the method's use",
+  METHOD_CONFIRM_DENIED = "a portal administrator refused the method's use: ask there",
+  user_access_error = "a portal administrator must allow the user to use the application",
+  PORTAL_DELETED = "the portal is gone: check its address",
+  BITRIX_REST_V3_EXCEPTION_IDEMPOTENCYKEYREUSEDEXCEPTION =
+    "the key was used with other parameters: give each call another key",
   INVALID_REQUEST = "call the portal over https",
   ERROR_BATCH_METHOD_NOT_ALLOWED = "call this method outside of a batch",
+}
+
+--- The same of who calls with an access token.
+local TOKEN_ADVICE = {
+  NO_AUTH_FOUND = "check the access token, and that it is of this portal",
+  INVALID_CREDENTIALS = "the user of the access token lacks the permission",
 }
 
 --- The hint for an error the portal answered.
@@ -83,6 +99,7 @@ local ADVICE = {
 function hints.for_code(failed)
   local row, code = failed.row, failed.code
   if not_found(code) then return hints.unknown_method(failed.method, failed.version) end
+  if failed.token and TOKEN_ADVICE[code] then return TOKEN_ADVICE[code] end
   if ADVICE[code] then return ADVICE[code] end
   if code == "insufficient_scope" or code:find("INSUFFICIENTSCOPE", 1, true) then
     return row and row.scope and row.scope[1]

@@ -45,6 +45,7 @@ local bitrix24 = {
 ---@param given string|table|nil webhook address, options, or nothing: BITRIX24_WEBHOOK
 ---@return bitrix24.Portal portal to be closed, or left to the collector
 function bitrix24.connect(given)
+  if given == bitrix24 then errors.config("connect: call it with a dot: bitrix24.connect(…)") end
   return portal.open(options.read(given))
 end
 
@@ -81,6 +82,7 @@ local function default_portal()
 end
 
 return setmetatable(bitrix24, {
+  __name = "bitrix24.module",
   __index = function(self, key)
     if type(key) ~= "string" then return nil end
     if key == "v2" or key == "v3" then return default_portal()[key] end

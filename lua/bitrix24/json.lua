@@ -108,7 +108,9 @@ end
 -- A shape is `{ NAME = { array = boolean, children = shape? } }`, where the
 -- children of an array describe its items. At the top level NAME is matched
 -- without regard to case when no exact one is there.
----@type fun(value: any, shape?: table, root?: string): string?, string?, string?
+--
+-- Tables may nest 100 deep, or as deep as `depth` says.
+---@type fun(value: any, shape?: table, root?: string, depth?: integer): string?, string?, string?
 ---@return string? text nil when the value has no JSON form
 ---@return string? path what has none: `params.fields.X`; starts with `root` ("params")
 ---@return string? message the rest of the sentence: "is a function, …"
@@ -171,7 +173,7 @@ local function pair_of(pair)
 end
 
 --- A JSON object whose fields keep their order, from a sequence of pairs:
--- `json.ordered{ {"LAST_NAME", "ASC"}, {"ID", "DESC"} }`. A marked copy; it
+-- `bitrix24.ordered{ {"LAST_NAME", "ASC"}, {"ID", "DESC"} }`. A marked copy; it
 -- reads as that sequence of pairs.
 ---@param pairs_list table
 ---@return table

@@ -9,6 +9,8 @@
 --   clean    function(text) → text without secrets, or nil
 -- and, for the strategies that ask for several pages in one request,
 --   may_batch   boolean
+--   beside      function() → how many functions ask side by side, this one among
+--               them: their single calls share a request; absent = 1
 --   command     function(params) → text of a command, nil when it cannot be one
 --   send_batch  function(list of params, halt) → pending
 --   wait_batch  function(pending) → one outcome for each, in order
@@ -204,7 +206,7 @@ local metatable = {
 
 local function open(caller, params, opts, where)
   opts = check(caller, params, opts, where)
-  params = params_of.copy(params)
+  params = params_of.keep(params)
   local limit = opts.limit or huge
   local self = {
     caller = caller, params = params, strategy = choose(caller, params, opts),

@@ -100,7 +100,7 @@ function oauth.exchange(given)
       grant_type = "authorization_code", client_id = given.client_id, client_secret = given.client_secret,
       code = given.code,
     })
-    if store then store:save(t) end
+    if store then tokens.put(store, t) end
     return t
   end
   if not store then return ask() end

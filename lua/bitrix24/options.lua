@@ -10,7 +10,7 @@ local tokens = require "bitrix24.tokens"
 
 local getenv = os.getenv
 local math_type, huge = math.type, math.huge
-local find = string.find
+local find, lower, match = string.find, string.lower, string.match
 local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
 
 local _ENV = nil -- luacheck: ignore
@@ -18,6 +18,13 @@ local _ENV = nil -- luacheck: ignore
 local function is_string(value) return type(value) == "string" and value ~= "" end
 --- A header's value ends at a line break; what follows would be a header.
 local function is_token(value) return is_string(value) and not find(value, "[^\32-\126]") end
+--- [SCHEME://]HOST[:PORT], by the schemes that libcurl knows for proxies.
+local SCHEMES = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+local function is_proxy(value)
+  if not is_token(value) or find(value, " ", 1, true) then return false end
+  local scheme, rest = match(value, "^(.-)://(.*)$")
+  return (not scheme or SCHEMES[lower(scheme)] == true) and find(rest or value, "^[^/]") ~= nil
+end
 local function is_boolean(value) return type(value) == "boolean" end
 local function is_function(value) return type(value) == "function" end
 local function is_seconds(value) return type(value) == "number" and value > 0 and value < huge end
@@ -62,7 +69,8 @@ local KNOWN = {
   retries = { is_count, "an integer from 0" },
   batch = BOOLEAN, strict = BOOLEAN, insecure = BOOLEAN,
   nulls = { is_nulls, [["drop" or "keep"]] },
-  ca_file = STRING, proxy = STRING, user_agent = { is_token, "printable ASCII text" },
+  ca_file = STRING, proxy = { is_proxy, "the address of a proxy, [http://|https://|socks5://]HOST:PORT" },
+  user_agent = { is_token, "printable ASCII text" },
   log = { is_function, "a function" },
   record = { is_string, "the path of a file" },
   profile = { is_string, "the name of a profile of `bitrix24 login`" },
@@ -144,6 +152,9 @@ function options.read(given)
   if type(given) == "string" then given = { webhook = given } end
   if type(given) ~= "table" then
     errors.config(("connect: expected a webhook address or a table of options, got %s"):format(type(given)))
+  end
+  if given[1] ~= nil then
+    errors.config("connect: options are given by name", 'connect{ webhook = "https://HOST/rest/USER/CODE/" }')
   end
   local out, known = {}, {}
   for name in pairs(KNOWN) do known[name] = true end

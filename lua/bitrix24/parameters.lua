@@ -5,8 +5,9 @@
 -- arrays, methods without documented parameters.
 
 local errors = require "bitrix24.errors"
+local json = require "bitrix24.json"
 
-local abs, math_type, tointeger = math.abs, math.type, math.tointeger
+local abs, huge, math_type, tointeger = math.abs, math.huge, math.type, math.tointeger
 local concat, sort = table.concat, table.sort
 local getmetatable, ipairs, next, tostring, type = getmetatable, ipairs, next, tostring, type
 
@@ -206,6 +207,45 @@ local function judge_top(out, row, given)
   end
 end
 
+--- Does the method take its parameters by their places? All of `task` do,
+-- also where a page does not say it (api-reference/tasks/index).
+local function has_places(row)
+  return row.positional or row.name:lower():find("^task%.") ~= nil
+end
+
+--- Are these parameters given by their places?
+---@param row bitrix24.Row
+---@param given table
+function parameters.by_position(row, given)
+  return given[1] ~= nil and has_places(row)
+end
+
+--- Parameters as a method wants them that goes by their places: given by their
+-- names they are sent in the documented order, without which the portal takes
+-- one for another. All else is returned as it is.
+---@param row bitrix24.Row?
+---@param given table
+---@return table
+function parameters.placed(row, given)
+  if not row or row.version ~= 2 or given[1] ~= nil or not has_places(row) or getmetatable(given)
+    or next(given) == nil then
+    return given
+  end
+  local place, names, out = {}, {}, {}
+  for i, param in ipairs(row.params()) do place[param.name:lower()] = i end
+  for name in next, given do
+    if type(name) ~= "string" then return given end -- refused where it is encoded
+    names[#names + 1] = name
+  end
+  sort(names, function(a, b)
+    local left, right = place[a:lower()] or huge, place[b:lower()] or huge
+    if left ~= right then return left < right end
+    return a < b
+  end)
+  for i, name in ipairs(names) do out[i] = { name, given[name] } end
+  return json.ordered(out)
+end
+
 --- What is wrong with the parameters of a call, besides what is missing.
 ---@param row bitrix24.Row?
 ---@param given any the parameters
@@ -215,7 +255,7 @@ function parameters.problems(row, given)
   if not row or type(given) ~= "table" or getmetatable(given) or row.body_array then return out end
   local params = row.params()
   if #params == 0 then return out end
-  if row.positional and given[1] ~= nil then
+  if parameters.by_position(row, given) then
     for i, param in ipairs(params) do
       if given[i] ~= nil then judge_param(out, param, given, i, param.name) end
     end

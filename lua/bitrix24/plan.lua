@@ -45,7 +45,8 @@ local current
 ---@field requests integer
 ---@field batches integer
 ---@field reads integer calls that were answered
----@field held table[] calls that were not sent, in order: method, version, params, write, number
+---@field held table[] calls that were not sent, in order: method, version, params, write, number,
+--- line (what the report says)
 ---@field texts table<string, boolean> of the placeholders
 ---@field used table<string, bitrix24.Row|false> by method
 local Book = {}
@@ -135,6 +136,14 @@ end
 
 -- ---- what is held back --------------------------------------------------------------
 
+--- A text without the secrets of any portal that is planned.
+function Book:clean(text)
+  for client in pairs(self.fronts) do
+    if not client:is_closed() then text = client:clean(text) end
+  end
+  return text
+end
+
 --- Keep a call that is not sent.
 ---@return table entry with `result`, its placeholder
 local function hold(book, call, params, write)
@@ -146,6 +155,7 @@ local function hold(book, call, params, write)
     method = call.method, version = call.version, params = params, write = write, number = number,
     known = call.row ~= nil, text = text, result = placeholder.new(text),
   }
+  entry.line = book:clean(report.line(entry)) -- now: a closed portal knows its secrets no more
   book.held[#book.held + 1], book.texts[text] = entry, true
   return entry
 end
@@ -359,7 +369,7 @@ function plan.run(client, portal, f)
       error(fault, 0)
     end
   end
-  return report.new(book, function(text) return client:clean(text) or text end)
+  return report.new(book)
 end
 
 return plan

@@ -69,7 +69,8 @@ local function caller(self, name, method)
     clean = function(text) return here:clean(text) end,
     poll = function() here:poll() end,
     -- for bulk strategies: several calls of the method in one request
-    may_batch = here.batch and not here.tasks:inside(),
+    may_batch = here.batch and here.tasks:beside() ~= nil,
+    beside = function() return here.tasks:beside() or 1 end,
     command = function(params) return wire.command(call(params)) end,
     send_batch = function(list_of_params, halt)
       local calls = {}
@@ -162,7 +163,8 @@ function methods.plan(self, f)
   return plan.run(client_of(self, "plan"), self, f)
 end
 
---- Fetch a signed link into a file.
+--- Fetch a signed link into a file. Its own timeout, for all attempts together,
+-- takes the place of the portal's: give one for a file that is large.
 ---@param url string
 ---@param path string
 ---@param opts { timeout: number? }?

@@ -42,7 +42,8 @@ function profiles.folder()
   if not base or base:sub(1, 1) ~= "/" then
     local home = getenv("HOME")
     if not home or home == "" then
-      errors.config("no folder for profiles: neither XDG_CONFIG_HOME nor HOME is set")
+      errors.config("no folder for profiles: neither XDG_CONFIG_HOME nor HOME is set",
+        "set one of them, or BITRIX24_WEBHOOK to a webhook's address")
     end
     base = home .. "/.config"
   end
@@ -73,7 +74,9 @@ end
 ---@return string[]
 function profiles.names()
   local names = {}
-  for name in pairs(read()) do names[#names + 1] = name end
+  for name in pairs(read()) do
+    if is_name(name) then names[#names + 1] = name end
+  end
   sort(names)
   return names
 end
@@ -87,12 +90,20 @@ function profiles.find(name)
   return type(found) == "table" and found or nil
 end
 
+--- The disk's fault, not that of whoever asked.
+local function not_stored(why)
+  errors.throw(errors.new {
+    kind = "config", broken = true, message = "cannot store the profile: " .. why,
+    hint = "XDG_CONFIG_HOME may name a folder that can be written",
+  })
+end
+
 local function make_folder()
   local path = ""
   for step in profiles.folder():gmatch("[^/]+") do
     path = path .. "/" .. step
     local made, why = core.console.make_folder(path)
-    if not made and not core.console.mode(path) then errors.config("cannot store the profile: " .. why) end
+    if not made and not core.console.mode(path) then not_stored(why) end
   end
 end
 
@@ -104,13 +115,13 @@ local function change(f)
   if lock == false then
     errors.config("another program is storing a profile", "try again")
   elseif not lock then
-    errors.config("cannot store the profile: " .. why)
+    not_stored(why)
   end
   local all = read()
   f(all)
   local text = next(all) and json.encode(all) or "{}"
   local saved, problem = core.save_private(path, text .. "\n")
-  if not saved then errors.config("cannot store the profile: " .. problem) end
+  if not saved then not_stored(problem) end
 end
 
 --- Store a profile, in place of one of that name.
@@ -150,6 +161,11 @@ function profiles.options(name)
     -- the name is not shown: it may be a secret in the wrong place
     errors.config("there is no profile of that name", nearest and ("did you mean '%s'?"):format(nearest)
       or #names > 0 and "there is " .. concat(names, ", ") or "store it: bitrix24 login --profile NAME")
+  end
+  -- without this the webhook of the environment would be spoken to instead
+  if type(found.webhook) ~= "string" and type(found.domain) ~= "string" then
+    errors.config("the profile names no portal: it has neither 'webhook' nor 'domain'",
+      "log in again: bitrix24 login --profile NAME")
   end
   local out = {}
   for key in pairs(FIELDS) do out[key] = found[key] end

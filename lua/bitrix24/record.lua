@@ -16,7 +16,7 @@ local exchange = require "bitrix24.record.exchange"
 local json = require "bitrix24.json"
 
 local concat = table.concat
-local find, match = string.find, string.match
+local find, gsub, match = string.find, string.gsub, string.match
 local ipairs, open, setmetatable, warn = ipairs, io.open, setmetatable, warn
 
 local _ENV = nil -- luacheck: ignore
@@ -30,20 +30,22 @@ Recorder.__index = Recorder
 
 local record = {}
 
---- The recorders that are open, by path.
+--- The recorders that are open, by the path that a file has in the end.
 local recording = setmetatable({}, { __mode = "v" })
 
 local function refuse(path, why)
-  errors.config(("connect: option 'record': %s: %s"):format(path, why))
+  errors.config(("connect: option 'record': %s: %s"):format(path, (gsub(why, "^.*: ", ""))))
 end
+
+local BEGINNING = '{"recording":"bitrix24"'
 
 --- What is there already must be a recording.
 local function check_place(path)
   local file <close> = open(path, "rb")
   if not file then return end
-  local line, why = file:read("l")
+  local beginning, why = file:read(#BEGINNING)
   if why then refuse(path, why) end
-  if line and not find(line, '^{"recording":"bitrix24"') then
+  if beginning and beginning ~= BEGINNING then
     refuse(path, "there is a file that is no recording; give another name, or remove it")
   end
 end
@@ -53,7 +55,8 @@ end
 ---@param path string
 ---@return bitrix24.Recorder
 function record.new(client, path)
-  if recording[path] and recording[path].file then refuse(path, "another portal is recorded there") end
+  local here = recording[core.real_path(path)]
+  if here and here.file then refuse(path, "another portal is recorded there") end
   check_place(path)
   local head = ('{"recording":"bitrix24","version":1,"origin":%s}\n'):format(
     json.encode(client:clean(client.at)))
@@ -64,7 +67,7 @@ function record.new(client, path)
   file, why = open(path, "ab")
   if not file then refuse(path, why) end
   local self = setmetatable({ client = client, file = file }, Recorder)
-  recording[path] = self
+  recording[core.real_path(path)] = self
   return self
 end
 

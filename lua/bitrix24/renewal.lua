@@ -86,7 +86,7 @@ end
 local function save(self, t)
   local copy = {}
   for name, value in pairs(t) do copy[name] = value end
-  local ok, fault = pcall(self.store.save, self.store, copy)
+  local ok, fault = pcall(tokens.put, self.store, copy)
   if not ok then error(tokens.fault("the tokens could not be saved", fault), 0) end
 end
 

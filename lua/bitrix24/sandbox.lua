@@ -6,18 +6,14 @@
 --     local sb <close> = sandbox.start { contacts = 1000, tls = true }
 --     local portal = sb:connect()
 
-local error, ipairs, next, pairs, require, setmetatable, type =
-  error, ipairs, next, pairs, require, setmetatable, type
-local concat = table.concat
-local open = io.open
+local error, ipairs, pairs, pcall, require, setmetatable, type =
+  error, ipairs, pairs, pcall, require, setmetatable, type
 local package = package
-local math_type = math.type
-local huge = math.huge
 local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
+local checks = require "bitrix24.sandbox.checks"
 local journal = require "bitrix24.sandbox.journal"
 local server = require "bitrix24.sandbox.server"
-local seed = require "bitrix24.sandbox.seed"
 
 local _ENV = nil -- luacheck: ignore
 
@@ -27,7 +23,8 @@ local sandbox = {}
 ---@field url string origin, "http://127.0.0.1:PORT" or "https://localhost:PORT"
 ---@field webhook string address of an inbound webhook of user 1
 ---@field ca_file string? the authority that signed the certificate, with tls
----@field oauth table domain, client_id, client_secret, access_token, refresh_token, expired_token, code, …
+---@field oauth table domain, client_id, client_secret and oauth_url as connect takes them; access_token,
+---  refresh_token, expires, client_endpoint, member_id as a store keeps them; code, expired_token
 local Sandbox = {}
 local Meta = { __name = "bitrix24.sandbox", __index = Sandbox }
 
@@ -36,124 +33,37 @@ local anchors = setmetatable({}, { __mode = "k" })
 
 local CHUNK = 'return require("bitrix24.sandbox.host")(...)'
 
-local function bad(name, expected)
-  errors.config(("sandbox.start: option '%s' must be %s"):format(name, expected))
-end
-
-local function is_number(value, low)
-  return math_type(value) ~= nil and value >= low and value < huge
-end
-
-local function is_count(value)
-  return math_type(value) == "integer" and value >= 0
-end
-
-local LIMITS = { rate = true, burst = true, leak = true, phase = true }
-local OPERATING = { limit = true, window = true, scale = true, cost = true, charge = true }
-
--- Option → check; a check raises.
-local checks = {
-  seed = function(value, name)
-    if math_type(value) ~= "integer" then bad(name, "an integer") end
-  end,
-  latency = function(value, name)
-    if not is_number(value, 0) then bad(name, "a number of seconds") end
-  end,
-  token_ttl = function(value, name)
-    if not is_number(value, 0) then bad(name, "a number of seconds") end
-  end,
-  port = function(value, name)
-    if not is_count(value) or value > 65535 then bad(name, "a port number") end
-  end,
-  tls = function(value, name)
-    if type(value) ~= "boolean" then bad(name, "true or false") end
-  end,
-  edition = function(value, name)
-    if value ~= "seeds" and value ~= "2026" then bad(name, '"seeds" or "2026"') end
-  end,
-  fixture = function(value, name)
-    if type(value) ~= "table" and type(value) ~= "string" then
-      bad(name, "a table or the path of a JSON file")
-    end
-  end,
-  scope = function(value, name)
-    if type(value) ~= "table" then bad(name, "a list of scopes") end
-  end,
-  limits = function(value, name)
-    if value == "standard" or value == "enterprise" or value == false then return end
-    if type(value) ~= "table" then bad(name, '"standard", "enterprise", {rate=, burst=} or false') end
-    errors.check_options(value, LIMITS, "sandbox.start: limits")
-    if not is_number(value.rate, 0) or not is_number(value.burst, 1) then
-      bad(name, "a table with the numbers rate and burst")
-    end
-    if value.leak ~= nil and value.leak ~= "step" and value.leak ~= "even" then
-      bad("limits.leak", '"step" or "even"')
-    end
-    if value.phase ~= nil and not is_number(value.phase, 0) then
-      bad("limits.phase", "a number of seconds")
-    end
-  end,
-  operating = function(value, name)
-    if value == false then return end
-    if type(value) ~= "table" then bad(name, "a table or false") end
-    errors.check_options(value, OPERATING, "sandbox.start: operating")
-    if value.charge ~= nil and value.charge ~= "command" and value.charge ~= "batch" then
-      bad("operating.charge", '"command" or "batch"')
-    end
-  end,
-}
-
-local function read_fixture(path)
-  local file, why = open(path, "rb")
-  if not file then errors.config("sandbox.start: cannot read the fixture: " .. why) end
-  local text = file:read("a")
-  file:close()
-  local value, problem = json.decode(text or "")
-  if type(value) ~= "table" then
-    errors.config(("sandbox.start: the fixture %s is not a JSON object of records: %s")
-      :format(path, problem or "a bare value"))
-  end
-  return value
-end
-
---- Options checked, sizes of collections apart from the rest.
-local function read_options(given)
-  local known, options, sizes = {}, {}, {}
-  for name in pairs(checks) do known[name] = true end
-  for kind in pairs(seed.sizes) do known[kind] = true end
-  errors.check_options(given, known, "sandbox.start")
-  for name, value in pairs(given) do
-    if checks[name] then
-      checks[name](value, name)
-      options[name] = value
-    else
-      if not is_count(value) then bad(name, "a number of records") end
-      sizes[name] = value
-    end
-  end
-  if type(options.fixture) == "string" then options.fixture = read_fixture(options.fixture) end
-  options.sizes = next(sizes) and sizes or nil
-  return options
+local function running_server(self)
+  if not self.server then errors.config("the sandbox is stopped") end
+  return self.server
 end
 
 --- Ask the portal's side.
 local function control(self, order)
-  local running = self.server
-  if not running then errors.config("the sandbox is stopped") end
+  local running = running_server(self)
   local text, where, why = json.encode(order)
   if not text then errors.config(("sandbox: cannot send %s: %s"):format(where, why)) end
   local answer, problem = running:control(text)
-  answer = answer and json.decode(answer, { nulls = order.nulls }) or { problem = problem }
-  if answer.problem then errors.config("sandbox: " .. answer.problem) end
+  answer = answer and json.decode(answer, { nulls = order.nulls }) or { refused = { text = problem } }
+  local refused = answer.refused
+  if refused then
+    local nearest = refused.kinds and errors.nearest(refused.kind, refused.kinds)
+    errors.config("sandbox: " .. refused.text, nearest and ("did you mean '%s'?"):format(nearest))
+  end
   return answer.answer
 end
 
 --- Start a portal. Stops at `sb:stop()`, at the end of a `<close>` variable, or when collected.
----@param options table?
+--
+-- Options: how many records of a kind there are (contacts = 300, chats = 40, users = 60, … see seed.lua),
+-- `seed`; `fixture`, the records themselves, { contacts = { { ID = 5, NAME = "Ada" }, … }, … } or a JSON
+-- file of that (kinds and fields are those of sb:records; what it leaves out is made); `limits` as connect
+-- takes them, `latency` and `token_ttl` in seconds, `tls`, `port`; `operating` (working time), `scope`.
+---@param given table?
 ---@return bitrix24.Sandbox
-function sandbox.start(options)
-  if options ~= nil and type(options) ~= "table" then error("sandbox.start: options must be a table", 2) end
-  local checked = read_options(options or {})
+function sandbox.start(given)
+  if given ~= nil and type(given) ~= "table" then error("sandbox.start: options must be a table", 2) end
+  local checked = checks.options(given or {})
   local text, where, why = json.encode(checked)
   if not text then errors.config(("sandbox.start: %s: %s"):format(where, why)) end
   local running, problem = server.start {
@@ -164,7 +74,10 @@ function sandbox.start(options)
     port = checked.port or 0,
     tls = checked.tls or false,
   }
-  if not running then errors.config("sandbox.start: " .. problem) end
+  if not running then
+    if problem == "cannot listen on the port" then problem = ("%s %d"):format(problem, checked.port or 0) end
+    errors.config("sandbox.start: " .. problem)
+  end
   local host = checked.tls and "localhost" or "127.0.0.1"
   local domain = ("%s:%d"):format(host, running:port())
   local self = setmetatable({
@@ -173,23 +86,38 @@ function sandbox.start(options)
     url = (checked.tls and "https://" or "http://") .. domain,
     ca_file = running:ca_file(),
   }, Meta)
-  local begun = control(self, { op = "begin", url = self.url, domain = domain })
-  self.webhook = ("%s/rest/1/%s/"):format(self.url, begun.code)
-  self.oauth = begun.oauth
-  self.oauth.domain = domain
+  local begun, fault = pcall(control, self, { op = "begin", url = self.url, domain = domain })
+  if not begun then
+    self:stop()
+    errors.throw(fault)
+  end
+  self.webhook = ("%s/rest/1/%s/"):format(self.url, fault.code)
+  self.oauth = fault.oauth
+  -- A host alone means https, to `connect` too.
+  self.oauth.domain = checked.tls and domain or self.url
   self.oauth.oauth_url = self.url
   self.oauth.client_endpoint = self.url .. "/rest/"
   return self
 end
 
+local APPLICATION = { "client_id", "client_secret", "oauth_url" }
+
 --- A portal of this library connected to the sandbox, by its webhook unless
--- the options say how to authorize.
----@param options table?
+-- the options say how to authorize; of sb.oauth what they leave out.
+---@param given table?
 ---@return table portal
-function Sandbox:connect(options)
-  local merged = { ca_file = self.ca_file, limits = self.options.limits }
-  for name, value in pairs(options or {}) do merged[name] = value end
-  if not (merged.domain or merged.access_token or merged.tokens) then
+function Sandbox:connect(given)
+  running_server(self)
+  local limits = self.options.limits
+  if type(limits) == "table" then limits = { rate = limits.rate, burst = limits.burst } end
+  local merged = { ca_file = self.ca_file, limits = limits }
+  for name, value in pairs(given or {}) do merged[name] = value end
+  if merged.domain or merged.access_token or merged.tokens then
+    merged.domain = merged.domain or self.oauth.domain
+    for _, name in ipairs(merged.tokens and APPLICATION or {}) do
+      merged[name] = merged[name] or self.oauth[name]
+    end
+  else
     merged.webhook = merged.webhook or self.webhook
   end
   local portal = require("bitrix24").connect(merged)
@@ -207,7 +135,7 @@ function Sandbox:requests()
   return list
 end
 
---- The records of a kind.
+--- The records of a kind: as the sandbox keeps them, not as a method shows them.
 ---@param kind string e.g. "contacts"
 ---@return table[]
 function Sandbox:records(kind) return control(self, { op = "records", kind = kind }) end
@@ -217,44 +145,8 @@ function Sandbox:records(kind) return control(self, { op = "records", kind = kin
 ---@param id integer
 ---@param fields table?
 function Sandbox:set(kind, id, fields)
+  checks.set(id, fields)
   control(self, { op = "set", kind = kind, id = id, fields = fields })
-end
-
-local ACTIONS = {
-  "reset", "cut", "html", "empty", "hang", "reset_body", "length", "gzip", "gzip_cut", "unavailable",
-  "drip", "stall", "forget", "vanish",
-  "flood", "flood_length", "headers", "deep", "bomb", "redirect", "redirect_new",
-}
-local TRANSFERS = {
-  "whole", "reset", "cut", "reset_body", "length", "stall", "drip", "gzip_cut", "flood", "flood_length",
-  "headers", "bomb",
-}
-local FORGETS = { "forget", "vanish" }
-local FAULT = { method = true, nth = true, action = true, after = true, count = true }
-local FAULT_ACTION = {
-  status = true, body = true, headers = true, error = true, description = true,
-  delay = true, retry_after = true, transfer = true, every = true, forget = true, depth = true,
-}
-
-local function check_word(value, words, name)
-  for _, word in ipairs(words) do
-    if value == word then return end
-  end
-  local nearest = errors.nearest(value, words)
-  errors.config(("fault: action: '%s' must be one of %s"):format(name, concat(words, ", ")),
-    nearest and ("did you mean '%s'?"):format(nearest))
-end
-
-local function check_action(action)
-  errors.check_options(action, FAULT_ACTION, "fault: action")
-  if action.transfer ~= nil then check_word(action.transfer, TRANSFERS, "transfer") end
-  if action.forget ~= nil then check_word(action.forget, FORGETS, "forget") end
-  if action.every ~= nil and not is_number(action.every, 0) then
-    errors.config("fault: action: 'every' must be a number of seconds")
-  end
-  if action.depth ~= nil and not is_count(action.depth) then
-    errors.config("fault: action: 'depth' must be a number of levels")
-  end
 end
 
 --- Let a request fail. `action` is a name, an error code of the platform, or
@@ -273,26 +165,9 @@ end
 -- is met by a reset, and is not looked at), "vanish" (by silence).
 ---@param spec { method: string?, nth: integer?, action: any, after: boolean?, count: integer? }
 function Sandbox:fault(spec)
-  errors.check_options(spec, FAULT, "fault")
-  local action = spec.action
-  if type(action) == "table" then
-    check_action(action)
-  elseif type(action) ~= "string" then
-    errors.config("fault: 'action' is missing")
-  elseif errors.nearest(action, ACTIONS) and errors.nearest(action, ACTIONS) ~= action then
-    errors.config(("fault: unknown action '%s'"):format(action),
-      ("did you mean '%s'?"):format(errors.nearest(action, ACTIONS)))
-  end
-  for _, name in ipairs { "nth", "count" } do
-    if spec[name] ~= nil and (not is_count(spec[name]) or spec[name] < 1) then
-      errors.config(("fault: '%s' must be a positive integer"):format(name))
-    end
-  end
+  checks.fault(spec)
   control(self, { op = "fault", fault = spec })
 end
-
-local MOVE = { status = true, to = true }
-local MOVED = { [301] = true, [302] = true, [307] = true, [308] = true }
 
 --- Give the portal another address: from now on requests of the API that come to
 -- the present one are answered with `status` (302) and the same path at `to`, and new
@@ -303,21 +178,14 @@ local MOVED = { [301] = true, [302] = true, [307] = true, [308] = true }
 ---@return string url the address from now on
 function Sandbox:move(spec)
   if not spec then return control(self, { op = "move" }) end
-  errors.check_options(spec, MOVE, "move")
-  local status, to = spec.status or 302, spec.to
-  if not MOVED[status] then errors.config("move: 'status' must be 301, 302, 307 or 308") end
-  if to ~= nil then
-    to = type(to) == "string" and to:match("^(https?://[%w.-]+:?%d*)/?$")
-    if not to then errors.config("move: 'to' must be an origin such as https://localhost:8443") end
-  end
+  local status, to = checks.move(spec)
   return control(self, { op = "move", status = status, to = to })
 end
 
 --- How many bytes of broken answers ("cut" to "bomb") went out so far.
 ---@return integer
 function Sandbox:sent()
-  if not self.server then errors.config("the sandbox is stopped") end
-  return self.server:sent()
+  return running_server(self):sent()
 end
 
 ---@class bitrix24.SandboxPort
@@ -355,7 +223,10 @@ function Sandbox:reset() control(self, { op = "reset" }) end
 
 --- Let the portal's clock run ahead: limits fall, tokens expire.
 ---@param seconds number
-function Sandbox:time(seconds) control(self, { op = "time", seconds = seconds }) end
+function Sandbox:time(seconds)
+  checks.time(seconds)
+  control(self, { op = "time", seconds = seconds })
+end
 
 --- Errors of the sandbox itself, with tracebacks; empty when all is well.
 ---@return string[]

@@ -58,6 +58,14 @@ function Tasks:inside()
   return self.by_thread[running()] ~= nil
 end
 
+--- How many functions run side by side here, the running one among them; nil
+-- when their calls must not share a request.
+function Tasks:beside()
+  local task = self.by_thread[running()]
+  if not task then return 1 end
+  return task.group.batch and task.group.alive or nil
+end
+
 --- The portal is closed by the running task, or from elsewhere.
 function Tasks:closing()
   self.closer = self.by_thread[running()]
@@ -327,6 +335,20 @@ local function check_map(list, f, opts)
   return opts
 end
 
+--- How many items: `n`, as table.pack and map itself set it, or the sequence's length.
+local function length_of(list)
+  local count, n = #list, list.n
+  if math_type(n) == "integer" and n >= count then return n end
+  for key in next, list do
+    if math_type(key) ~= "integer" and count == 0 then
+      errors.config("map(list, f): expected a sequence, got a table with named keys")
+    elseif math_type(key) == "integer" and (key < 1 or key > count) then
+      errors.config("map(list, f): the sequence has holes", "set n to its length, as table.pack does")
+    end
+  end
+  return count
+end
+
 local function new_group(self, count, f, batch, opts)
   return setmetatable({
     scheduler = self, count = count, run = f, results = {}, errors = {},
@@ -338,14 +360,15 @@ end
 
 --- Call `f(item, index)` for every item side by side.
 ---@param batch boolean may the calls travel in batches at all
----@param list table a sequence
+---@param list table a sequence; with holes where it has `n`
 ---@param f fun(item: any, index: integer): any
 ---@param opts { concurrency: integer?, batch: boolean?, on_error: "raise"|"collect"|nil }?
 ---@return table results in the order of `list`, with `n`
 ---@return table? errors by index, with on_error = "collect"
 function Tasks:map(batch, list, f, opts)
   opts = check_map(list, f, opts)
-  local group = new_group(self, #list, function(index) return f(list[index], index) end, batch, opts)
+  local function call(index) return f(list[index], index) end
+  local group = new_group(self, length_of(list), call, batch, opts)
   run(self, group)
   group.results.n = group.count
   if group.collect then return group.results, group.errors end

@@ -120,6 +120,9 @@ function TokenFile:load() return read_pair(self[PATH]) end
 -- error when that fails; the file then is as it was.
 ---@param t bitrix24.Tokens
 function TokenFile:save(t)
+  if not is_pair(t) then
+    errors.config(("token_file: expected a pair of tokens with an access_token, got %s"):format(type(t)))
+  end
   local locked = holding[running()]
   if not locked or not locked[self] then
     return self:lock(function() self:save(t) end)
@@ -157,6 +160,8 @@ end
 ---@param f fun()
 ---@param wait fun(seconds: number)? waits a little; when absent, sleeps and helps those who renew
 function TokenFile:lock(f, wait)
+  local mine = holding[running()]
+  if mine and mine[self] then return f() end
   local since = time()
   local path = self[PATH] .. ".lock"
   while true do
@@ -227,6 +232,17 @@ function tokens.locked(store, f, wait)
   if not ok then error(result, 0) end
   if not called then broken("the store of tokens did not call what its lock was given") end
   return result
+end
+
+--- Put a pair into a store. One that returns false, or nil and why, did not
+-- save it.
+---@param store table
+---@param t bitrix24.Tokens
+function tokens.put(store, t)
+  local saved, why = store:save(t)
+  if saved == false or saved == nil and why ~= nil then
+    error(("its save returned %s: %s"):format(tostring(saved), tostring(why)), 0)
+  end
 end
 
 --- What went wrong with a store, as an `auth` error.

@@ -5,6 +5,7 @@
 
 local envelope = require "bitrix24.envelope"
 local json = require "bitrix24.json"
+local parameters = require "bitrix24.parameters"
 
 local concat, unpack = table.concat, table.unpack
 local find = string.find
@@ -81,14 +82,14 @@ end
 --- A pending call as a command, or nil when it cannot be one without a change
 -- of meaning: nulls and empty arrays have no form in a query, and a value that
 -- reads as a reference would be taken for one.
----@param pending table method, version, params, and `body` when they are encoded already
+---@param pending table method, version, row, params, and `body` when they are encoded already
 ---@return string?
 function wire.command(pending)
   if pending.version == 3 then return command3(pending) end
   if pending.body and #pending.body > BODY_MAX then return nil end
   -- a name may hold what ends it
   if find(pending.method, "[?&#]") then return nil end
-  local query = query_of(pending.params)
+  local query = query_of(parameters.placed(pending.row, pending.params))
   if not query then return nil end
   return query == "" and pending.method or pending.method .. "?" .. query
 end
@@ -169,7 +170,7 @@ local function read2(answer, count)
       item.next = envelope.integer(entry(nexts, key, i))
       envelope.read_inner_fault(item, item.result)
     elseif time == nil then
-      item.skipped, item.message = true, "the batch stopped before this command"
+      item.skipped, item.message = true, "the answer of the batch does not mention this command"
     end
     out[i] = item
   end
@@ -188,7 +189,8 @@ end
 
 --- The outcome of every command of an answered batch: `result` (with `total`,
 -- `next`, `time`), or `code` and `description`, or `message` when there is
--- none (`skipped` when the batch stopped before it).
+-- none (`skipped` when the answer does not mention it: it did not run where the
+-- batch stopped before it, else nobody knows).
 ---@param answered { version: integer, result: any } decoded with wire.below
 ---@param count integer how many commands were sent
 ---@return bitrix24.Answer[]

@@ -333,6 +333,17 @@ TEST(the_endpoint_of_the_tokens_is_where_calls_go) {
   CHECK(step(client, 1000) == r);
   CHECK_STR(w.urls[0], "https://moved.bitrix24.de/rest/user.current");
   b24_request_free(r);
+  CHECK_INT(b24_client_move(client, "http://127.0.0.1:8080/rest/", &err),
+            B24_CONFIG);
+  CHECK_STR(b24_client_origin(client), "https://moved.bitrix24.de");
+  CHECK_INT(b24_client_move(client, "https://127.0.0.1:8080", &err), B24_OK);
+  CHECK_INT(b24_client_move(client, "http://localhost:8080/rest/", &err),
+            B24_CONFIG);
+  CHECK_INT(b24_client_move(client, "http://127.0.0.1:8081/rest/", &err),
+            B24_CONFIG);
+  CHECK_INT(b24_client_move(client, "http://127.0.0.1:8080/rest/", &err),
+            B24_OK);
+  CHECK_STR(b24_client_origin(client), "http://127.0.0.1:8080");
   b24_client_free(client);
 }
 

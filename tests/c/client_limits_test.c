@@ -166,6 +166,40 @@ TEST(without_a_rate_the_portals_own_reset_is_followed) {
   b24_client_free(client);
 }
 
+/* The header is followed where the answer does not name the reset. */
+TEST(a_used_up_method_waits_as_long_as_it_is_told) {
+  static const struct {
+    int64_t retry_after, reset_in, least, most;
+  } rows[] = {{2000, 0, 2000, 3000},
+              {0, 0, 60000, 61000},
+              {2000, 5000, 5000, 6000},
+              {9000, 5000, 9000, 9000}};
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    world w;
+    b24_limiter *limiter = limiter_of(2, 50);
+    b24_options options;
+    b24_client *client;
+    b24_request *r;
+    b24_verdict v;
+    b24_options_init(&options);
+    options.webhook = HOOK;
+    options.limiter = limiter;
+    client = client_in(&w, &options, OK_10, 1);
+    w.retry_after_ms = rows[i].retry_after;
+    r = call(client, "crm.item.list", "{}", 1, 0);
+    CHECK(step(client, 1000) == r);
+    v = settle_with(client, r, "OPERATION_TIME_LIMIT", -1, -1,
+                    rows[i].reset_in);
+    CHECK_INT(v.action, B24_RETRY);
+    CHECK(v.wait_ms >= rows[i].least && v.wait_ms <= rows[i].most);
+    CHECK(step(client, 100000) == r);
+    CHECK(w.at[1] <= 1010 + rows[i].most);
+    b24_request_free(r);
+    b24_client_free(client);
+    b24_limiter_free(limiter);
+  }
+}
+
 TEST(a_wait_beyond_wait_max_ends_the_call) {
   world w;
   b24_limiter *limiter = limiter_of(2, 50);
@@ -375,6 +409,7 @@ int main(void) {
   RUN(a_refusal_makes_everybody_wait);
   RUN(a_used_up_method_waits_alone);
   RUN(without_a_rate_the_portals_own_reset_is_followed);
+  RUN(a_used_up_method_waits_as_long_as_it_is_told);
   RUN(a_wait_beyond_wait_max_ends_the_call);
   RUN(an_admission_comes_back_whatever_happens);
   RUN(an_attempt_that_was_not_sent_is_not_counted);

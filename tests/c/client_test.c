@@ -143,6 +143,30 @@ TEST(closing_cancels_and_requests_outlive_their_client) {
   b24_request_free(done);
 }
 
+TEST(what_closing_cancels_may_have_run_if_it_was_out) {
+  static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 5000},
+                                 {B24_OUTCOME_ANSWER, 200, "{}", 9000}};
+  world w;
+  b24_options options;
+  b24_client *client;
+  b24_request *answered, *running, *queued;
+  b24_options_init(&options);
+  options.webhook = HOOK;
+  options.max_connections = 2;
+  client = client_in(&w, &options, steps, 2);
+  answered = call(client, "crm.deal.add", "{}", 0, 0);
+  running = call(client, "crm.deal.add", "{}", 0, 0);
+  queued = call(client, "crm.deal.add", "{}", 0, 0);
+  CHECK(step(client, 6000) == answered); /* handed out, and not yet settled */
+  b24_client_free(client);
+  CHECK_INT(settle(answered, NULL).sent, B24_SENT_UNKNOWN);
+  CHECK_INT(settle(running, NULL).sent, B24_SENT_UNKNOWN);
+  CHECK_INT(settle(queued, NULL).sent, B24_SENT_NO);
+  b24_request_free(answered);
+  b24_request_free(running);
+  b24_request_free(queued);
+}
+
 TEST(a_dropped_call_is_taken_from_the_transport) {
   static const script steps[] = {{B24_OUTCOME_ANSWER, 200, "{}", 5000}};
   world w;
@@ -446,6 +470,7 @@ int main(void) {
   RUN(the_deadline_covers_waits_and_attempts);
   RUN(a_deadline_that_passes_while_queued_ends_the_call);
   RUN(closing_cancels_and_requests_outlive_their_client);
+  RUN(what_closing_cancels_may_have_run_if_it_was_out);
   RUN(a_dropped_call_is_taken_from_the_transport);
   RUN(a_token_goes_where_the_body_has_a_place_for_it);
   RUN(an_idempotency_key_stays_the_same_through_retries);

@@ -7,6 +7,8 @@
 #include "limiter.h"
 
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "scarce.h"
 #include "unit.h"
@@ -415,6 +417,27 @@ TEST(off_and_wrong_settings) {
   CHECK(!b24_limiter_tariff(&rate, &burst, "Free"));
 }
 
+/* A child's child, too: each takes the bucket over from its parent. */
+TEST(without_a_limit_a_fork_changes_nothing) {
+  b24_limiter *l = NULL;
+  int status = -1;
+  pid_t child;
+  CHECK_INT(b24_limiter_new(&l, NULL, 0, 0, NULL), B24_OK);
+  CHECK_INT(b24_limiter_admit(l, 1000), 0);
+  child = fork();
+  if (child == 0) {
+    int good = b24_limiter_admit(l, 2000) == 0;
+    child = fork();
+    if (child == 0)
+      _exit(b24_limiter_admit(l, 9000) == 0 ? 0 : 1);
+    if (waitpid(child, &status, 0) != child) status = -1;
+    _exit(good && WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+  }
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  b24_limiter_free(l);
+}
+
 TEST(one_budget_for_all_who_hold_it) {
   b24_limiter *l = limiter(2, 50);
   b24_limiter *same = b24_limiter_ref(l);
@@ -465,6 +488,7 @@ int main(void) {
   RUN(a_refusal_fills_the_bucket_and_makes_everybody_wait);
   RUN(programs_that_share_an_address_get_along);
   RUN(off_and_wrong_settings);
+  RUN(without_a_limit_a_fork_changes_nothing);
   RUN(one_budget_for_all_who_hold_it);
   RUN(memory_that_runs_out);
   return unit_report();

@@ -200,6 +200,17 @@ TEST(user_data_is_never_a_reference_unnoticed) {
       {"$RESULT[me]", B24_QUERY_REFERENCE},
       {"$result", 0},
       {"$result me]", 0},
+      {"$result [me]", 0},
+      {"$result, see[1]", 0},
+      {"$results[0]", B24_QUERY_REFERENCE},
+      {"$result-of[me]", B24_QUERY_REFERENCE},
+      {"$next[me]", B24_QUERY_REFERENCE},
+      {"costs $Total[5]", B24_QUERY_REFERENCE},
+      {"$time[a]", B24_QUERY_REFERENCE},
+      {"$error[me]", B24_QUERY_REFERENCE},
+      {"$a $b[1] $", 0},
+      {"$$time and $total[", B24_QUERY_REFERENCE},
+      {"$", 0},
       {"result[me]", 0},
       {"$resul", 0},
       {"%24result%5Bme%5D", 0},
@@ -217,9 +228,10 @@ TEST(user_data_is_never_a_reference_unnoticed) {
 TEST(references_are_written_as_the_portal_reads_them) {
   static const b24_query_step me[] = {
       {"me", 2, 0}, {"UF_DEPARTMENT", 13, 0}, {NULL, 0, 0}};
-  static const b24_query_step odd[] = {{"a&b c", 5, 0}, {NULL, 0, 12}};
+  static const b24_query_step odd[] = {{"a&b+c", 5, 0}, {NULL, 0, 12}};
   static const b24_query_step wrong[] = {
-      {"a]b", 3, 0}, {"a[b", 3, 0}, {"", 0, 0}, {NULL, 0, -1}, {"\0", 1, 0}};
+      {"a]b", 3, 0}, {"a[b", 3, 0}, {"", 0, 0},  {NULL, 0, -1},
+      {"\0", 1, 0},  {"a b", 3, 0}, {"a\n", 2, 0}};
   page p;
   open_page(&p, "department.get?");
   key(&p, "ID");
@@ -230,7 +242,7 @@ TEST(references_are_written_as_the_portal_reads_them) {
   end(&p);
   CHECK_STR(b24__buf_str(&p.out),
             "department.get?ID=$result[me][UF_DEPARTMENT][0]"
-            "&filter[%3EID]=$result[a%26b%20c][12]");
+            "&filter[%3EID]=$result[a%26b%2Bc][12]");
   CHECK_INT(p.q.flags, 0);
   key(&p, "x");
   CHECK_INT(b24__query_ref(&p.q, me, 0), B24_CONFIG);
@@ -259,6 +271,7 @@ TEST(keys_that_php_cannot_hold_are_flagged) {
       {"a\0b", 3, "a%00b=", "f[a%00b]=", B24_QUERY_KEY, B24_QUERY_KEY},
       {"$result", 7, "%24result=", "f[%24result]=", B24_QUERY_KEY,
        B24_QUERY_KEY},
+      {"a$", 2, "a%24=", "f[a%24]=", B24_QUERY_KEY, B24_QUERY_KEY},
       {"\xd0\xb9", 2, "%D0%B9=", "f[%D0%B9]=", 0, 0},
   };
   page p;

@@ -199,6 +199,11 @@ TEST(an_earlier_doubt_is_not_forgotten) {
   a.attempts = 9;
   b24__retry_decide(&v, &a);
   CHECK_INT(v.sent, B24_SENT_UNKNOWN);
+  a = answered(503, "OVERLOAD_LIMIT");
+  a.maybe_ran = 1;
+  b24__retry_decide(&v, &a);
+  CHECK_INT(v.action, B24_FAIL);
+  CHECK_INT(v.sent, B24_SENT_UNKNOWN);
 }
 
 TEST(the_budget_of_attempts_is_kept) {

@@ -34,6 +34,7 @@ typedef struct world {
   int64_t timeout[32]; /* what it was allowed */
   const char *message; /* what every attempt's message is */
   const char *location; /* where every redirect points */
+  int64_t retry_after_ms; /* what every answer asks for, 0 = nothing */
   int refuse;          /* so many attempts cannot be begun */
   int closed;
   int cancelled;
@@ -59,7 +60,7 @@ static b24_kind world_start(void *self, b24_exchange *x, b24_error *err) {
   x->done = 0;
   x->outcome = s->outcome;
   x->status = s->status;
-  x->retry_after_ms = -1;
+  x->retry_after_ms = w->retry_after_ms > 0 ? w->retry_after_ms : -1;
   x->content_type[0] = x->location[0] = x->message[0] = '\0';
   if (w->message != NULL)
     (void)snprintf(x->message, sizeof x->message, "%s", w->message);

@@ -128,7 +128,8 @@ describe("a batch", function()
       local me = one.user.current()
       local e = here.raises("config", function() two.department.get { ID = me.UF_DEPARTMENT[1] } end)
       assert.matches("another batch", e.message)
-      here.raises("config", function() here.portal.department.get { ID = me.UF_DEPARTMENT[1] } end)
+      e = here.raises("config", function() here.portal.department.get { ID = me.UF_DEPARTMENT[1] } end)
+      assert.equal("params.ID is a reference to a batch's result, which JSON has no form for", e.message)
       assert.equal("", traffic())
     end)
 
@@ -355,6 +356,9 @@ describe("a batch", function()
       local handle = b.user.current()
       here.raises("network", b.run, b)
       assert.equal("pending", state(handle))
+      local waiting = here.raises("config", handle)
+      assert.matches("run the batch again", waiting.hint)
+      assert.equal("network", waiting.cause.kind)
       portal:close()
     end)
 
@@ -427,6 +431,17 @@ describe("a batch", function()
       assert.equal(153, #here.sb:records("contacts"))
     end)
 
+    it("says which, when the wait would be too long, and runs the others", function()
+      local portal = here:connect { wait_max = 0.05, retries = 1, limits = { rate = 1000, burst = 1000 } }
+      here.sb:fault { method = "crm.contact.get", action = "OPERATION_TIME_LIMIT" }
+      local b = portal:batch()
+      local handles = { b.user.current(), contact(b, 1), b.department.get { ID = 1 } }
+      assert.equal(1, b:run())
+      assert.equal("ok failed ok", states(handles))
+      local e = here.raises("limit", handles[2])
+      assert.same({ "OPERATION_TIME_LIMIT", "crm.contact.get", false }, { e.code, e.method, e.sent })
+    end)
+
     it("and goes on with the rest of a chain, in order", function()
       local b = here.portal:batch()
       local add = b.crm.contact.add { fields = { NAME = "first" } }
@@ -490,6 +505,8 @@ describe("a batch", function()
         here.raises("config", here.portal.batch, here.portal, calls)
       end
       here.raises("config", here.portal.batch, here.portal, { { "user.current" } }, { stop = true })
+      local e = here.raises("config", here.portal.batch, here.portal, { me = { "user.current" }, deal = {} })
+      assert.matches("command deal must be", e.message)
       assert.equal("", traffic())
     end)
   end)

@@ -46,6 +46,7 @@ describe("a batch that is recorded", function()
     local me = b.user.current()
     assert.matches("b:run", refused("command 1 has not run yet", me).hint)
     refused("has not run yet", me.NAME)
+    refused("batch_spec%.lua:%d+%]", function() return (me()) end)
   end)
 
   it("refuses to be calculated with, compared, joined or walked through", function()
@@ -82,6 +83,9 @@ describe("a batch that is recorded", function()
     local loop = {}
     loop.loop = loop
     refused("params", b.user.get, loop)
+    local deep = { ID = me.ID }
+    for _ = 1, 250000 do deep = { a = deep } end
+    refused("nested more than 100", b.user.get, deep)
     refused("params", b.user.get, { [me] = 1 })
     refused("expected a method name", b.call, b, 5)
     for _, name in ipairs { "", "user.get?ID=1", "a&b", "a b", ".a", "a..b" } do
@@ -108,6 +112,9 @@ describe("a batch that is recorded", function()
     refused("'halt' must be", b.run, b, { halt = 1 })
     refused("options must be a table", b.run, b, true)
     refused("single calls", function() b.crm.contact.list:all() end)
+    refused("b:map%(…%): a batch has only run and call", function() b:map({}, print) end)
+    refused("b:each%(…%)", function() b:each("crm.contact.list") end)
+    refused("b:batch%(…%)", function() b:batch() end)
     refused("cannot be assigned", function() b.x = 1 end)
     local b3 = portal.v3:batch()
     b3.tasks.task.get { id = 1 }

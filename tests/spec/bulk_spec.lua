@@ -31,7 +31,7 @@ describe("100,000 records", function()
     local removed, seen = {}, {}
     walk(nil, function(id, count)
       seen[id] = true
-      if count % 20000 == 1 then
+      if count % 20000 == 2 then
         -- far ahead, just ahead, behind; and a new one at the end
         for _, gone in ipairs { id + 30000, id + 3, id - 1 } do
           removed[gone] = true

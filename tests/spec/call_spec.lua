@@ -76,6 +76,17 @@ describe("a call", function()
       assert.equal(value, here:sent()[1].params.value)
     end)
 
+    it("tables within tables", function()
+      local deep = {}
+      for _ = 1, 97 do deep = { x = deep } end
+      here.sb:fault { action = { body = '{"result":true,"time":{}}' } }
+      here.portal.vendor.x.y { deep = deep }
+      assert.equal('{"deep":' .. ('{"x":'):rep(97) .. "{}" .. ("}"):rep(98), here:sent()[1].body)
+      local at, depth = here:sent()[1].params.deep, 0
+      while at.x do at, depth = at.x, depth + 1 end
+      assert.equal(97, depth)
+    end)
+
     it("positional parameters as an array", function()
       local params = { 51, { POST_MESSAGE = "hi" } }
       assert.equal('[51,{"POST_MESSAGE":"hi"}]', body("task.commentitem.add", params))
@@ -88,6 +99,19 @@ describe("a call", function()
       body("vendor.x.y", params)
       assert.same({ fields = { A = 1 }, list = {} }, params)
       assert.is_nil(getmetatable(params.list))
+    end)
+
+    it("names of a method that goes by places in the documented order", function()
+      local params = { FIELDS = { POST_MESSAGE = "hi" }, TASKID = 51 }
+      assert.equal('{"TASKID":51,"FIELDS":{"POST_MESSAGE":"hi"}}', body("task.commentitem.add", params))
+      assert.equal('{"TASKID":51,"FILTER":{"AUTHOR_ID":1}}',
+        body("task.commentitem.getlist", { FILTER = { AUTHOR_ID = 1 }, TASKID = 51 }))
+      assert.same({ FIELDS = { POST_MESSAGE = "hi" }, TASKID = 51 }, params)
+    end)
+
+    it("a whole number as an integer, however it was computed", function()
+      assert.same('{"big":1000000000000000,"id":5,"none":0,"price":0.5}',
+        body("vendor.x.y", { id = 10 / 2, price = 0.5, big = 1e15, none = -0.0 }))
     end)
 
     it("an idempotency key with writes of REST 3.0, another for each", function()
@@ -137,6 +161,25 @@ describe("a call", function()
       end)
     end
 
+    it("a result of a batch in a call outside of it, and tells how to get its value", function()
+      local batch = here.portal:batch()
+      local me = batch.user.current()
+      for _, reference in ipairs { me, me.UF_DEPARTMENT[1] } do
+        local e = here.raises("config", here.portal.department.get, { ID = reference })
+        assert.truthy(e.message:find("params.ID is a reference to a batch", 1, true), tostring(e))
+        assert.truthy(e.hint:find("run()", 1, true), tostring(e))
+      end
+      assert.equal(0, #here:sent())
+    end)
+
+    it("a domain table or a portal, by what it is", function()
+      local e = here.raises("config", here.portal.crm.deal.get, { id = here.portal.crm })
+      assert.truthy(e.message:find("params.id is a bitrix24.domain", 1, true), tostring(e))
+      e = here.raises("config", here.portal.crm.deal.get, { id = here.portal })
+      assert.truthy(e.message:find("params.id is a bitrix24.portal", 1, true), tostring(e))
+      assert.equal(0, #here:sent())
+    end)
+
     it("a file that is gone meanwhile", function()
       local path = os.tmpname()
       local file = bitrix24.file(path)
@@ -150,8 +193,11 @@ describe("a call", function()
       local portal = here.portal
       local e = here.raises("config", portal.call, portal, "profile", {}, { timeot = 1 })
       assert.truthy(tostring(e):find("'timeout'", 1, true), tostring(e))
-      for _, opts in ipairs { { timeout = 0 }, { timeout = "1" }, { timeout = -1 }, 7, "x" } do
+      for _, opts in ipairs { { timeout = 0 }, { timeout = "1" }, { timeout = -1 }, { timeout = 0 / 0 },
+        { idempotent = "yes" }, { idempotent = 1 }, { idempotency_key = 7 }, { idempotency_key = true },
+        7, "x" } do
         here.raises("config", portal.call, portal, "profile", {}, opts)
+        here.raises("config", portal.v3.call, portal.v3, "tasks.task.add", {}, opts)
       end
       assert.equal(0, #here:sent())
     end)
@@ -262,6 +308,17 @@ describe("a call", function()
       here.sb:fault { method = "vendor.some.method", action = "reset" }
       e = here.raises("api", here.portal.call, here.portal, "vendor.some.method", {}, { idempotent = true })
       assert.equal(2, e.attempts)
+    end)
+
+    it("without advice on effects where there can be none: a read, or a call said to be harmless", function()
+      for _, opts in ipairs { {}, { idempotent = true } } do
+        opts.timeout = 0.2
+        local method = opts.idempotent and "vendor.some.method" or "profile"
+        here.sb:fault { method = method, action = "hang" }
+        local e = here.raises("network", here.portal.call, here.portal, method, {}, opts)
+        assert.is_nil(e.sent)
+        assert.is_nil(e.hint)
+      end
     end)
 
     it("with a network error when its timeout ends", function()

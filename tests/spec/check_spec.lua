@@ -38,6 +38,14 @@ describe("check", function()
       assert.same({}, rest_errors(script))
     end)
 
+    it("parameters by position, which every method of task takes", function()
+      assert.same({}, rest_errors(HEAD .. [[
+        portal.task.checklistitem.add{ 13, { TITLE = "x", IS_COMPLETE = "Y" } }
+        portal.task.checklistitem.delete{ 13, 5 }
+        portal.task.commentitem.add{ 13, { POST_MESSAGE = "hi" } }
+      ]]))
+    end)
+
     it("what is no portal", function()
       local script = [[
         local app = require "some.framework"
@@ -96,6 +104,7 @@ describe("check", function()
       finds(slip, "local p  if arg then p = bitrix24.connect() end  p.crm.dael.get{ id = 1 }")
       finds(slip, "bitrix24.crm.dael.get{ id = 1 }")
       finds(slip, "print(portal:plan(function(p) p.crm.dael.get{ id = 1 } end))")
+      finds(slip, "local function main(p) p.crm.dael.get{ id = 1 } end  portal:plan(main)")
       finds(slip, "local NAME <const> = 'crm.dael.get'  portal:call(NAME, { id = 1 })", "crm.deal.get")
       finds(slip, "portal['crm']['dael'].get{ id = 1 }")
       finds(slip, "local sb = require 'bitrix24.sandbox'.start()  sb:connect().crm.dael.get{ id = 1 }")
@@ -118,10 +127,54 @@ describe("check", function()
       finds("unknown-method", "local function f(portal) portal.crm.dael.get() end return f")
     end)
 
+    it("globals, objects, callbacks and what may have failed", function()
+      local slip = "unknown-method"
+      finds(slip, "P = bitrix24.connect()  P.crm.dael.get{ id = 1 }")
+      finds(slip, "function go() return P.crm.dael.get{ id = 1 } end  P = bitrix24.connect()")
+      finds(slip, "function open() return bitrix24.connect() end  open().crm.dael.get{ id = 1 }")
+      finds(slip, "local M = { api = portal }  function M:go() self.api.crm.dael.get{ id = 1 } end")
+      finds(slip, "local M = {}  function M:init() self.api = portal end  M.api.crm.dael.get{ id = 1 }")
+      finds(slip, "local o = setmetatable({ api = portal }, {})  o.api.crm.dael.get{ id = 1 }")
+      finds(slip, "local M = {}  function M.go(self) return self.portal.crm.dael.get{ id = 1 } end")
+      finds(slip, "local function with(f) f(portal) end  with(function(b) b.crm.dael.get{ id = 1 } end)")
+      finds(slip, "local t = { go = function(b) b.crm.dael.get{ id = 1 } end }  t.go(portal)")
+      finds(slip, "local M = {}  function M.go(b) b.crm.dael.get{ id = 1 } end  M.go(portal)")
+      finds(slip, "local M = {}  function M:go(b) b.crm.dael.get{ id = 1 } end  M:go(portal)")
+      finds(slip, "local ok, portal = pcall(bitrix24.connect)  portal.crm.dael.get{ id = 1 }")
+      finds("missing-parameter", "portal.crm.item.get(nil)")
+    end)
+
+    it("that another thing may have the name", function()
+      local findings = check.script [[
+        P = io.open("x")
+        P.crm.dael.get()
+        P = require "other"
+        local bitrix24 = { connect = print }
+        Q = bitrix24.connect()
+        Q.crm.dael.get()
+        local http = {}
+        function http:get() return self.portal.host.name, self.portal:close(), self.portal.run() end
+        function http:set() self.portal = {} ; self.portal.crm.dael = print ; self.portal.crm.dael() end
+        portal = {}
+        portal.crm = { dael = print }
+        portal.crm.dael()
+        local M = {}
+        function M:go(q) return q.crm.dael() end
+        M:go({ crm = { dael = print } })
+        M:go(io.stdout)
+        function require(name) return name end
+      ]]
+      assert.same({}, { table.unpack(findings) })
+    end)
+
     it("versions", function()
       finds("unknown-method", "portal.v3.crm.deal.get{ id = 1 }", "portal.v2")
       finds("unknown-method", "portal.v2.humanresources.node.communication.list{ id = 1 }", "portal.v3")
       finds("missing-parameter", "portal.v3.tasks.task.get{}", "id")
+      finds("missing-parameter", "portal.task.checklistitem.add{ TASKID = 1 }")
+      finds("missing-parameter", "portal.task.commentitem.add{ 1 }")
+      finds("missing-parameter", "portal.task.commentitem.add()")
+      finds("wrong-value", "portal.task.checklistitem.add{ 1, { TITLE = 'x', IS_COMPLETE = 'X' } }")
     end)
 
     it("a method called with a colon", function()
@@ -144,9 +197,19 @@ describe("check", function()
       assert.equal("syntax", findings[1].code)
       assert.equal(2, findings[1].line)
       assert.equal("x.lua", findings[1].file)
+      assert.equal(11, findings[1].column)
       assert.equal(1, findings.errors)
       assert.same({}, { table.unpack(check.script "#!/usr/bin/lua5.4\nprint(1)") })
       assert.has_error(function() check.script(nil) end)
+    end)
+
+    it("files from Windows", function()
+      local script = HEAD .. "portal.crm.dael.get{ id = 1 }\n"
+      local findings = check.script("\xEF\xBB\xBF" .. script:gsub("\n", "\r\n"))
+      assert.equal("unknown-method", findings[1].code)
+      assert.equal(3, findings[1].line)
+      assert.equal(12, findings[1].column)
+      assert.same({}, { table.unpack(check.script "\xEF\xBB\xBF#!/usr/bin/lua5.4\r\nprint '\xE9'\r\n") })
     end)
 
     it("every construct of Lua 5.4", function()
@@ -210,6 +273,7 @@ describe("check", function()
       assert.equal("did you mean CONTACT?", hint)
       assert.is_nil(hints.refusal(row, { entity_type = "contact", ENTITIES = bitrix24.array {} }))
       assert.equal("missing required parameters: ENTITY_TYPE, ENTITIES", (hints.refusal(row, nil)))
+      assert.is_nil(hints.refusal(catalogue.find "task.checklistitem.add", { 13, { TITLE = "x" } }))
     end)
 
     it("refuses no documented request", function()

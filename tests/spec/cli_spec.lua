@@ -85,6 +85,32 @@ describe("call", function()
       :find("network error", 1, true))
   end)
 
+  it("merges what is typed into standard input, and sends orders as typed", function()
+    ok({ "call", "crm.contact.add", "-", "fields[LAST_NAME]=Lee" }, nil, '{"fields":{"NAME":"Ann"}}')
+    assert.same({ NAME = "Ann", LAST_NAME = "Lee" }, here:sent("crm.contact.add")[1].params.fields)
+    local out = ok { "call", "crm.contact.list", "order[LAST_NAME]=DESC", "order[ID]=ASC",
+      "select[]=LAST_NAME" }
+    local names = {}
+    for i, contact in ipairs(json.decode(out)) do names[i] = contact.LAST_NAME end
+    local sorted = table.move(names, 1, #names, 1, {})
+    table.sort(sorted, function(a, b) return a > b end)
+    assert.same(sorted, names)
+  end)
+
+  it("says what to do in its own words", function()
+    local err = fails(1, { "call", "documentgenerator.document.list", "--rest", "3" })
+    assert.truthy(err:find("use --rest 2", 1, true), err)
+    local tls <close> = sandbox.start { tls = true, contacts = 1 }
+    err = fails(1, { "call", "profile" }, { BITRIX24_WEBHOOK = tls.webhook })
+    assert.truthy(err:find("--ca-file", 1, true), err)
+    err = fails(2, { "call", "profile" }, { BITRIX24_WEBHOOK = "http://portal.example/rest/1/code0code/" })
+    assert.is_nil(err:find("insecure", 1, true), err)
+    assert.truthy(fails(2, { "call", "profile", "@/" }):find("/: ", 1, true))
+    assert.truthy(fails(2, { "call", "profile", "-" }):find("standard input is empty", 1, true))
+    err = fails(2, { "list", "crm.contact.list", "-n", "-3" })
+    assert.truthy(err:find("hint: bitrix24 help list", 1, true), err)
+  end)
+
   it("is 2 for wrong usage, and sends nothing", function()
     for _, words in ipairs {
       { "call" }, { "call", "profile", "word" }, { "call", "profile", "--formt", "csv" },
@@ -129,7 +155,63 @@ describe("help", function()
   end)
 end)
 
+describe("standard output", function()
+  local function line_of(words)
+    local first = 0
+    while arg[first - 1] do first = first - 1 end
+    return ("BITRIX24_WEBHOOK='%s' '%s' csrc/cli/bitrix24 %s"):format(here.sb.webhook, arg[first], words)
+  end
+
+  local function shell(script)
+    command.write(folder .. "/script", script)
+    local pipe <close> = assert(io.popen(("bash '%s/script' 2>&1"):format(folder)))
+    return pipe:read("a")
+  end
+
+  local WORDS = { "version", "help", "help call", "methods", "describe crm.deal.get", "call profile" }
+
+  it("that is full is a failure of one line", function()
+    local full = io.open("/dev/full", "w")
+    if not full then return pending("there is no /dev/full") end
+    full:close()
+    for _, words in ipairs(WORDS) do
+      local said = shell(line_of(words) .. " >/dev/full; echo $?")
+      assert.truthy(said:find("^bitrix24: cannot write: [^\n]+\n1\n$"), words .. "\n" .. said)
+    end
+  end)
+
+  it("that nobody reads ends the command quietly", function()
+    assert(os.execute(("mkfifo '%s/fifo'"):format(folder)))
+    for _, words in ipairs(WORDS) do
+      for _, ignored in ipairs { "", "trap '' PIPE; " } do
+        -- the reader is gone before the first word is written
+        local said = shell(("%s{ read gone <'%s/fifo'; %s; echo $? >&2; } | { exec <&-; echo >'%s/fifo'; }")
+          :format(ignored, folder, line_of(words), folder))
+        assert.equal("141\n", said, words)
+      end
+    end
+  end)
+end)
+
+describe("the installed command", function()
+  it("finds what is installed below its prefix", function()
+    local made = [[cd '%s' && mkdir -p bin share/lua && ln -s "$OLDPWD/lua" share/lua/5.4]]
+    assert(os.execute(made:format(folder)))
+    command.write(folder .. "/bin/bitrix24", command.read("csrc/cli/bitrix24"))
+    local first = 0
+    while arg[first - 1] do first = first - 1 end
+    local pipe <close> = assert(io.popen(("LUA_PATH=';;' '%s' '%s/bin/bitrix24' version 2>&1")
+      :format(arg[first], folder)))
+    assert.truthy(pipe:read("a"):find("^bitrix24 %d"))
+  end)
+end)
+
 describe("list", function()
+  it("does not write", function()
+    fails(2, { "list", "crm.deal.add" })
+    assert.equal(0, #here:sent())
+  end)
+
   it("prints every record as json, jsonl, csv and table", function()
     local all = json.decode(ok { "list", "crm.contact.list", "select[]=NAME" })
     assert.equal(130, #all)
@@ -204,6 +286,33 @@ describe("run", function()
     ]]
     assert.equal("130\t1\ts.lua\tone\t--help\n", ok { "run", "-q", path, "one", "--help" })
     assert.equal("7\n", ok({ "run", "-", "7" }, nil, "print(...)"))
+  end)
+
+  it("gives the script what lua5.4 gives it", function()
+    local path = script "#!/usr/bin/env lua5.4\nprint(arg[0], arg[-1], #arg, arg[-#arg - 9], ...)"
+    assert.equal(path .. "\t--\t2\tnil\ta\t--help\n", ok { "run", "-q", "--", path, "a", "--help" })
+    assert.equal("-\t-q\t1\tnil\tx\n", ok({ "run", "-q", "-", "x" }, nil, command.read(path)))
+    fails(2, { "run", "--" })
+    fails(2, { "run", "-p", "nobody", path })
+    assert.truthy(fails(1, { "run", script "error {}" }):find("(error object is a table value)", 1, true))
+  end)
+
+  it("needs no portal of ours for a script that has its own", function()
+    local path = script [[
+      local sb <close> = require "bitrix24.sandbox".start { contacts = 3 }
+      local seen = 0
+      local function log() seen = seen + 1 end
+      local p <close> = require "bitrix24".connect{ webhook = sb.webhook, log = log }
+      p.crm.contact.add{ fields = { NAME = "x" } }
+      print(#p.crm.contact.list:all(), seen > 0)
+    ]]
+    local out = ok({ "run", "--plan", path }, { BITRIX24_WEBHOOK = false })
+    assert.truthy(out:find("Plan: 1 write, not sent", 1, true), out)
+    assert.truthy(out:find("^3\ttrue\n"), out)
+    local err
+    out, err = ok({ "run", "-v", path }, { BITRIX24_WEBHOOK = false })
+    assert.equal("4\ttrue\n", out)
+    assert.truthy(err:find("crm.contact.add: HTTP 200", 1, true), err)
   end)
 
   it("names the line of the script that failed", function()

@@ -33,6 +33,21 @@ describe("parameters as they are typed", function()
     { nil, '{"a":1,"b":2}', "b=3", '{"a":1,"b":"3"}' },
     { nil, '[7,{"POST_MESSAGE":"hi"}]', '[7,{"POST_MESSAGE":"hi"}]' },
     { nil, "0=7", "1[POST_MESSAGE]=hi", '["7",{"POST_MESSAGE":"hi"}]' },
+    { nil, '{"fields":{"A":1,"B":{"C":2}}}', "fields[B][D]=3", "fields[A]=4",
+      '{"fields":{"A":"4","B":{"C":2,"D":"3"}}}' },
+    { nil, "fields[A]=4", '{"fields":{"A":1,"B":2}}', '{"fields":{"A":1,"B":2}}' },
+    { nil, 'fields:={"A":1}', "fields[B]=2", 'fields:={"A":3}', '{"fields":{"A":3,"B":"2"}}' },
+    { nil, '{"a":[1,2]}', "a[]=3", "a[0]:=0", '{"a":[0,2,"3"]}' },
+    { nil, '{"a":[1,2]}', "a:=[7]", "b[]=1", "b:=[]", '{"a":[7],"b":[]}' },
+    { nil, '{"a":[],"b":null,"c":{"d":1}}', "a[x]=1", "b[x]=1", "c:=null",
+      '{"a":{"x":"1"},"b":{"x":"1"},"c":null}' },
+    { nil, '[7,{"A":1}]', "1[B]=2", "0=8", '["8",{"A":1,"B":"2"}]' },
+    { nil, '{"order":{"NAME":"ASC","ID":"DESC"}}', "order[DATE]=ASC", "order[NAME]=DESC",
+      '{"order":{"NAME":"DESC","ID":"DESC","DATE":"ASC"}}' },
+    { nil, "a[1]=y", "a[0]=x", '{"a":["x","y"]}' },
+    { nil, "a=@x", "b=$result[me][ID]", "c=1", "имя=я", "d[x.y]==",
+      '{"a":"@x","b":"$result[me][ID]","c":"1","d":{"x.y":"="},"имя":"я"}' },
+    { nil, 'a:={"b":1,"b":2}', 'c:="\\u0000"', "a[e]=1", '{"a":{"b":2,"e":"1"},"c":"\\u0000"}' },
     { nil, "{}" },
     -- the documentation says what a parameter is
     { "crm.item.list", "entityTypeId=3", '{"entityTypeId":3}' },
@@ -54,13 +69,30 @@ describe("parameters as they are typed", function()
       { "word" }, { "=x" }, { "a[b=SECRET1" }, { "a:=SECRET1" }, { "a:={SECRET1" }, { "{SECRET1" },
       { "a=1", "a[b]=SECRET1" }, { "a[b]=1", "a=SECRET1" },
       { "@/nowhere/at/all.json" }, { "a@/nowhere/at/all" },
-      { "{}", "{}" }, { "[1]", "a=SECRET1" }, { "3" }, { '"text"' }, { "[1]", "0=2" },
+      { "{}", "{}" }, { "[1]", "a=SECRET1" }, { "a=SECRET1", "[1]" }, { "3" }, { '"text"' },
+      { '{"a":{"b":1}}', "a[]=SECRET1" }, { '{"a":[1]}', "a[b]=SECRET1" }, { '{"a":[1]}', "a[3]=SECRET1" },
+      { '{"a":{"b":"SECRET1"}}', "a:=[1]" }, { '{"a":"SECRET1"}', "a[b]=1" }, { "a[b]=1", "a[]=SECRET1" },
+      { "a:=12345678901234567890" }, { "a:=1e999" }, { "@" }, { "a@" }, { "@/" },
     } do
       local params, message = given.params(words, nil, nil, io.stdin)
       assert.is_nil(params)
       assert.is_string(message)
       assert.is_nil(message:find("SECRET1", 1, true), message)
     end
+  end)
+
+  it("name the key that contradicts itself, the file, and the place in a text", function()
+    local function refused(...)
+      local _, message = given.params({ ... }, nil, nil, io.stdin)
+      return message
+    end
+    assert.equal("fields[PHONE]: cannot be a list and an object",
+      refused('{"fields":{"PHONE":[{"VALUE":"5"}]}}', "fields[PHONE][VALUE]=6"))
+    assert.equal("a[b]: has a value already", refused('{"a":{"b":1}}', "a[b][c]=2"))
+    assert.truthy(refused("@/"):find("cannot read /: ", 1, true))
+    assert.truthy(refused("@/nowhere/at/all"):find("/nowhere/at/all", 1, true))
+    assert.truthy(refused('{"a":\n  tru}'):find("at line 2, column 3", 1, true))
+    assert.truthy(refused("a:=tru"):find("^a is not JSON"))
   end)
 
   it("read a file as all of them, and a file as one", function()
@@ -72,6 +104,47 @@ describe("parameters as they are typed", function()
     local params = given.params({ "fields[F]@" .. path }, nil, nil, io.stdin)
     assert.is_true(json.is_file(params.fields.F))
     os.remove(path)
+  end)
+end)
+
+describe("what the library says", function()
+  local errors = require "bitrix24.errors"
+  local words = require "bitrix24.cli.words"
+
+  local function said(fields, command)
+    fields.kind = fields.kind or "config"
+    local e = words.of_command(errors.new(fields), command or "call")
+    return e.message, e.hint
+  end
+
+  it("is said in the words of the command", function()
+    for lua, typed in pairs {
+      ["x is a method of REST 2: call it through portal.v2"] = "x is a method of REST 2: use --rest 2",
+      ["give the certificate authority's file as ca_file"] =
+        "give the certificate authority's file by --ca-file FILE",
+      ["connect: option 'ca_file' must be text"] = "--ca-file must be text",
+      ["connect: webhook: plain http: use https:// (or insecure = true)"] =
+        "the webhook's address: plain http: use https://",
+      ["opts.checkpoint: cannot read x"] = "--checkpoint: cannot read x",
+      ["it asks for a wait of 700 s, longer than wait_max"] =
+        "it asks for a wait of 700 s, longer than the command waits",
+      ['portal:call("user.get", params) returns it as it is'] = "bitrix24 call user.get returns it as it is",
+    } do
+      assert.equal(typed, (said { message = lua }))
+      assert.equal(typed, (select(2, said { message = "", hint = lua })))
+    end
+  end)
+
+  it("warns of a repeat only where something may have been changed", function()
+    local hint = "look whether it took effect before you repeat it, or pass { idempotent = true } "
+      .. "if a repeat is harmless"
+    local function hinted(method, command)
+      return (select(2, said({ kind = "network", message = "", hint = hint, method = method }, command)))
+    end
+    assert.equal("look whether it took effect before you repeat it", hinted "crm.deal.add")
+    assert.equal("look whether it took effect before you repeat it", hinted "my.own.method")
+    assert.equal("it only reads: run it again", hinted "crm.deal.get")
+    assert.equal("it only reads: run it again", hinted("batch", "list"))
   end)
 end)
 
@@ -159,6 +232,23 @@ describe("the words of the command", function()
       assert.truthy(page:find("\n  bitrix24 " .. command.name, 1, true), command.name)
     end
     assert.is_true(select(2, usage.page():gsub("\n", "")) <= 24)
+  end)
+
+  it("are all that the pages and the man page name", function()
+    local known = {}
+    for _, command in ipairs(usage.commands) do
+      local own = {}
+      for _, flags in ipairs(usage.flags(command)) do
+        for flag in flags:gmatch("%-%-[%w-]+") do own[flag], known[flag] = true, true end
+      end
+      for line in usage.page(command.name):gmatch("[^\n]+") do
+        local flag = line:match("^ +(%-%-%l[%w-]*)") or line:match("^  %-%l, (%-%-%l[%w-]*)")
+        assert.is_true(flag == nil or own[flag], command.name .. " " .. tostring(flag))
+      end
+    end
+    for flag in read("csrc/cli/bitrix24.1"):gsub("\\%-", "-"):gmatch("%-%-%l[%w-]*") do
+      assert.is_true(known[flag], flag)
+    end
   end)
 
   it("are in the pages, the man page and every completion", function()

@@ -72,7 +72,7 @@ describe("connect", function()
         assert.truthy(tostring(e):find("'" .. right .. "'", 1, true), tostring(e))
       end
       assert.truthy(tostring(refused(with("colour", "red"))):find("'colour'", 1, true))
-      refused { HOOK }
+      assert.truthy(refused { HOOK }.hint:find("webhook =", 1, true))
       refused { [HOOK] = true }
     end)
 
@@ -82,6 +82,23 @@ describe("connect", function()
       end
       refused { domain = HOOK, access_token = "tok" .. CODE }
       refused { domain = "example.bitrix24.com", access_token = "bad token " .. CODE }
+    end)
+
+    it("name a proxy that can be one", function()
+      for _, proxy in ipairs { "127.0.0.1:3128", "http://127.0.0.1:3128", "HTTPS://proxy.example.com",
+        "socks5h://me:word@[::1]:1080/", "socks4a://host" } do
+        assert.equal("bitrix24 portal https://example.bitrix24.com", accepted(with("proxy", proxy)))
+      end
+      for _, proxy in ipairs { "ftp://127.0.0.1", "://", "http://", "http:///x", "a proxy", "127.0.0.1\n",
+        "socks6://" .. CODE } do
+        local e = refused(with("proxy", proxy))
+        assert.truthy(e.message:find("'proxy'", 1, true), tostring(e))
+      end
+    end)
+
+    it("come after a dot", function()
+      local e = here.raises("config", bitrix24.connect, bitrix24, HOOK)
+      assert.truthy(tostring(e):find("dot", 1, true), tostring(e))
     end)
 
     it("are not modified", function()

@@ -73,6 +73,18 @@ describe("the reference", function()
     assert.truthy(page "errors":find('- `kind` `"config"` or `"network"`', 1, true))
   end)
 
+  it("leaves no heading without words, and tells what a plan and a recording are", function()
+    for _, path in ipairs(pages()) do
+      local empty = (read(path) .. "\n## "):match "\n## ([^\n]+)\n+## "
+      assert.is_nil(empty, path)
+    end
+    local link = "[`bitrix24.PlannedCall[]`](planning.md#bitrix24plannedcall)"
+    assert.truthy(page "planning":find(link, 1, true))
+    assert.truthy(page "recording":find("strict = false", 1, true))
+    assert.truthy(page "index":find("\n- [Recording and replaying](recording.md)\n", 1, true))
+    assert.truthy(page "errors":find("- `limit`: ", 1, true))
+  end)
+
   it("lists every method of the catalogue with its documentation", function()
     local count = 0
     for _, path in ipairs(pages()) do

@@ -184,6 +184,21 @@ describe("domain tables", function()
       assert.equal(0, #here:sent())
     end)
 
+    it("a colon on the module is told, and where a portal's own methods are", function()
+      bitrix24.use(here.portal)
+      for name, call in pairs {
+        profile = function() bitrix24:profile() end,
+        map = function() bitrix24:map({}, print) end,
+        call = function() bitrix24:call("profile") end,
+        close = function() bitrix24:close() end,
+      } do
+        local e = here.raises("config", call)
+        assert.truthy(e.message:find("dot", 1, true), tostring(e))
+        assert.truthy(e.hint:find("portal:" .. name .. "(", 1, true), tostring(e))
+      end
+      assert.equal(0, #here:sent())
+    end)
+
     it("a dot for a colon is told", function()
       local portal = here.portal
       for _, call in ipairs {

@@ -68,6 +68,7 @@ describe("download", function()
     local e = here.raises("api", here.portal.download, here.portal, url, path)
     assert.equal(404, e.status)
     assert.equal("404", e.code)
+    assert.truthy(e.hint:find("link", 1, true), tostring(e))
     assert.equal("", listing())
     write(path, "old")
     here.raises("api", here.portal.download, here.portal, url, path)
@@ -123,6 +124,33 @@ describe("download", function()
     here.sb:fault { method = "download", action = "hang" }
     here.raises("network", here.portal.download, here.portal, url, folder .. "/f", { timeout = 0.2 })
     assert.equal("", listing())
+  end)
+
+  it("that finds no room on the disk says which file, and why, and leaves nothing", function()
+    local child = folder .. ".lua"
+    write(child, [[
+      local portal <close> = require "bitrix24".connect()
+      local ok, e = pcall(portal.download, portal, arg[1], arg[2])
+      io.write(e.kind, " ", e.message)
+    ]])
+    here.sb:fault { method = "download", action = { body = ("x"):rep(100000) } }
+    -- a limit of the process, whose signal is ignored, is a disk that is full after 512 bytes
+    local output = here.run(([[os.execute("trap '' XFSZ; ulimit -f 1; exec " .. arg[0] .. " %s '%s' %s/g")]])
+      :format(child, file_of(1).DOWNLOAD_URL, folder), { BITRIX24_WEBHOOK = here.sb.webhook })
+    os.remove(child)
+    assert.equal(("config cannot write %s/g: File too large"):format(folder), output)
+    assert.equal("", listing())
+  end)
+
+  it("may take longer than a request of the portal where its own timeout says so", function()
+    local portal, path = here:connect { timeout = 0.2, retries = 0 }, folder .. "/large"
+    local file = file_of(2)
+    here.sb:fault { method = "download", action = { delay = 0.6 } }
+    here.raises("network", portal.download, portal, file.DOWNLOAD_URL, path)
+    here.sb:fault { method = "download", action = { delay = 0.6 } }
+    local _, bytes = portal:download(file.DOWNLOAD_URL, path, { timeout = 30 })
+    assert.equal(tonumber(file.SIZE), bytes)
+    assert.equal(2, #here:sent("download"))
   end)
 
   it("checks its arguments", function()

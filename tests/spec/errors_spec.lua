@@ -273,7 +273,7 @@ describe("a connection", function()
         portal.call, portal, method, method == READ and READ_PARAMS or WRITE_PARAMS)
       assert.is_nil(e.sent)
       assert.is_nil(e.status)
-      assert.truthy(e.hint:find("idempotent", 1, true))
+      assert.equal(method == WRITE, (e.hint or ""):find("idempotent", 1, true) ~= nil) -- a read has no effect
     end
     close()
   end)
@@ -399,14 +399,24 @@ describe("what is tried again", function()
 
   it("a refusal after a lost answer does not claim that nothing ran", function()
     local params = { LIST_ID = 1, ENTITY_TYPE = "CONTACT", ENTITIES = { 5 } }
-    for _, action in ipairs { "reset", "cut", "html" } do
+    for action, refusal in pairs {
+      reset = "QUERY_LIMIT_EXCEEDED", cut = "QUERY_LIMIT_EXCEEDED", html = "OVERLOAD_LIMIT",
+    } do
+      sb:reset()
       sb:fault { method = "crm.calllist.update", action = action, after = true }
       -- faults count the requests they do not strike, too
-      sb:fault { method = "crm.calllist.update", nth = 2, action = "QUERY_LIMIT_EXCEEDED" }
-      local e = failure(sb, { kind = "limit", attempts = 2 }, portal.call, portal, "crm.calllist.update",
-        params, { idempotent = true })
+      sb:fault { method = "crm.calllist.update", nth = 2, action = refusal }
+      local e = failure(sb, { kind = "limit", code = refusal, attempts = 2 }, portal.call, portal,
+        "crm.calllist.update", params, { idempotent = true })
       assert.not_equal(false, e.sent, action)
     end
+  end)
+
+  it("what has no working time left, when Retry-After says so", function()
+    reconnect { retries = 1, wait_max = 5 } -- a minute is waited where nobody says anything
+    sb:fault { method = WRITE, action = { error = "OPERATION_TIME_LIMIT", retry_after = 1 } }
+    local _, response = portal:call(WRITE, WRITE_PARAMS)
+    assert.equal(2, response.attempts)
   end)
 end)
 

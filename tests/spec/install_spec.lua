@@ -80,12 +80,46 @@ describe("make install", function()
     assert.equal(require "bitrix24"._VERSION, "bitrix24 " .. ask "--modversion")
   end)
 
+  it("takes a PREFIX with a space, or one that is relative", function()
+    local function flags(prefix, folder)
+      tree.make(("install-library PREFIX=%s"):format(tree.quote(prefix)))
+      return (tree.must(("PKG_CONFIG_PATH=%s pkg-config --cflags --libs bitrix24")
+        :format(tree.quote(folder .. "/lib/pkgconfig"))):gsub("%s+$", ""))
+    end
+    local spaced = dest.folder .. "/a b"
+    local shown = spaced:gsub(" ", "\\ ")
+    assert.equal(("-I%s/include -L%s/lib -lbitrix24"):format(shown, shown), flags(spaced, spaced))
+    local here = tree.must "pwd":match "[^\n]+"
+    local up = here:gsub("/[^/]+", "../"):gsub("/$", "") .. dest.folder
+    local whole = here .. "/" .. up
+    assert.equal(("-I%s/include -L%s/lib -lbitrix24"):format(whole, whole), flags(up, dest.folder))
+  end)
+
   it("is for Lua 5.4 alone", function()
     local output, status = tree.shell("make -s BUILD=/dev/null/x LUA_VERSION=5.3 install DESTDIR="
       .. dest.folder)
     assert.not_equal(0, status)
     assert.truthy(output:find("this is for Lua 5.4 alone", 1, true), output)
     assert.same({}, tree.list(dest.folder))
+  end)
+end)
+
+describe("make", function()
+  it("says that BUILD has no spaces", function()
+    local output, status = tree.shell("make -s BUILD='/tmp/a b' core")
+    assert.not_equal(0, status)
+    assert.truthy(output:find("BUILD must be a path without spaces", 1, true), output)
+  end)
+
+  it("notices a changed header in a folder with a space", function()
+    local copy <close> = tree.folder()
+    local folder = tree.quote(copy.folder .. "/a b")
+    tree.must(("mkdir %s && cp -R Makefile csrc lua %s"):format(folder, folder))
+    local one = ("make --no-print-directory -C %s BUILD=build build/obj/core/base64.o"):format(folder)
+    tree.must(one)
+    assert.falsy(tree.must(one):find("-c -o", 1, true))
+    tree.must(("touch -d '+1 minute' %s/csrc/core/base64.h"):format(folder))
+    assert.truthy(tree.must(one):find("-c -o", 1, true))
   end)
 end)
 

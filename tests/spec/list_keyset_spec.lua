@@ -421,7 +421,7 @@ describe("choosing to go by id", function()
       local log = bulk.portal(contacts, { ids = bulk.numbers(70) })
       walk(log, params)
       local first = log.requests[1].list[1]
-      assert.equal(params.order, first.order)
+      assert.same(params.order, first.order)
       assert.not_equal(-1, (log.requests[2] or log.requests[1]).list[1].start)
     end
     assert.is_false(ordered({}, catalogue.find("user.get")))

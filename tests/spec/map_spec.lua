@@ -34,6 +34,12 @@ describe("map and gather", function()
       assert.same({ "30/1", nil, "10/3", n = 3 }, results)
     end)
 
+    it("as many as `n` says: what a map returned can be mapped again", function()
+      local first = here.portal:map({ 30, 20, 10 }, function(id) return id > 25 and id or nil end)
+      local again = here.portal:map(first, function(id) return id and name_of(id) or "none" end)
+      assert.same({ "30", "none", "none", n = 3 }, again)
+    end)
+
     it("only the first of each function", function()
       local first, second, third = here.portal:gather(
         function() return name_of(1), "dropped" end,
@@ -55,6 +61,9 @@ describe("map and gather", function()
       here.raises("config", map, here.portal, {}, print, { concurrency = 0 })
       here.raises("config", map, here.portal, {}, print, { on_error = "ignore" })
       here.raises("config", map, here.portal, {}, print, { batch = 1 })
+      here.raises("config", map, here.portal, { a = 1 }, print)
+      local holes = here.raises("config", map, here.portal, { [1] = 1, [3] = 1 }, print)
+      assert.truthy(tostring(holes):find("table.pack", 1, true))
       local e = here.raises("config", map, here.portal, {}, print, { concurency = 5 })
       assert.truthy(e.hint:find("concurrency", 1, true))
       here.raises("config", here.portal.gather, here.portal, print, 5)
@@ -121,16 +130,16 @@ describe("map and gather", function()
     end)
 
     it("what reads like a reference goes alone and arrives as given", function()
-      local names = { "$result[c00][ID]", "plain", "x $result[0] y", "also plain" }
+      local names = { "$result[c00][ID]", "plain", "x $result[0] y", "also plain", "costs $total[5]" }
       local ids = here.portal:map(names, function(name)
         return here.portal.crm.contact.add { FIELDS = { NAME = name } }
       end)
       for i, name in ipairs(names) do
         assert.equal(name, here.portal.crm.contact.get { ID = ids[i] }.NAME)
       end
-      local got = { table.unpack(sizes(here), 1, 3) }
+      local got = { table.unpack(sizes(here), 1, 4) }
       table.sort(got)
-      assert.same({ 0, 0, 2 }, got)
+      assert.same({ 0, 0, 0, 2 }, got)
     end)
 
     it("parameters are those at the time of the call", function()

@@ -74,6 +74,16 @@ describe("a moved portal", function()
     end)
   end
 
+  it("is followed whatever else its answer holds", function()
+    for i, body in ipairs { '{"error":"MOVED","error_description":"Go on"}', '{"result":false}', "" } do
+      here.sb:reset()
+      here.sb:fault { method = "user.current", action = { status = 302, body = body, headers = {
+        Location = (i % 2 == 1 and elsewhere() or here.sb.url) .. "/rest/1/code/user.current" } } }
+      assert.equal("1", here.portal.user.current().ID)
+      assert.equal(2, #here:sent())
+    end
+  end)
+
   it("is followed in REST 3.0, its key kept", function()
     move(308)
     here.portal.v3.tasks.task.get { id = 1 }
@@ -103,18 +113,24 @@ describe("a moved portal", function()
     local e = here.raises("protocol", here.portal.crm.contact.add, { fields = { NAME = "Round" } })
     assert.matches("without end", e.message)
     assert.equal(false, e.sent)
+    assert.is_nil(e.hint) -- nobody is sent to where he is
     assert.equal(4, e.attempts)
     assert.equal(4, #here:sent())
   end)
 
   it("is not followed where the credentials would be given away", function()
     local oauth = here.sb.oauth
-    for _, place in ipairs { "https://elsewhere.example/login/?x=", "ftp://elsewhere.example", "//" } do
+    for place, hint in pairs {
+      ["https://elsewhere.example/login/?x="] = "https://elsewhere.example",
+      ["ftp://elsewhere.example"] = false,
+      ["http://elsewhere.example/rest/"] = false, ["//"] = false, ["https://[::1/rest/"] = false,
+    } do
       here.sb:reset()
       here.sb:fault { action = { status = 302, headers = { Location = place } } }
       local portal = here:connect { domain = here.sb.url, access_token = oauth.access_token }
       local e = here.raises("protocol", portal.user.current)
       assert.equal(false, e.sent)
+      assert.equal(hint, e.hint and e.hint:match("https://[^:]*") or false)
       assert.equal(1, #here:sent())
     end
   end)

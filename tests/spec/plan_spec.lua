@@ -195,6 +195,18 @@ describe("a plan", function()
         here.raises("config", function() return 2 * deal.sum end)
         here.raises("config", function() return deal < 5 end)
         here.raises("config", function() return 5 <= deal end)
+        e = here.raises("config", function() return deal.TITLE:upper() end)
+        assert.truthy(e.message:find("<result of crm.deal.add #1>.TITLE.upper is not known", 1, true))
+        assert.error_matches(function() return ("%d"):format(deal) end, "got result not known in a plan")
+      end)
+    end)
+
+    it("the same place is the same value, also as a key", function()
+      planned(function(deal)
+        local seen = { [deal.item.id] = "kept" }
+        assert.equal("kept", seen[deal.item.id])
+        assert.equal(deal.items[1], deal.items[1])
+        assert.are_not.equal(deal.item.id, deal.item.ID)
       end)
     end)
 
@@ -250,6 +262,39 @@ describe("a plan", function()
       assert.same({ 'download {"url":"<result of disk.folder.uploadfile #1>.DOWNLOAD_URL"}' },
         writes(plan, "unasked"))
       assert.falsy(io.open(path))
+    end)
+  end)
+
+  describe("has a report", function()
+    it("also when the script closes its portal", function()
+      local portal = here:connect()
+      local plan = portal:plan(function(p)
+        p.crm.deal.add { fields = { TITLE = "x" } }
+        p:close()
+      end)
+      assert.truthy(tostring(plan):find('#1  crm.deal.add {"fields":{"TITLE":"x"}}', 1, true))
+    end)
+
+    it("without the secrets of any portal in it", function()
+      local other = "http://127.0.0.1:9/rest/1/zq8wm4kd71hs9xpl/"
+      local plan = here.portal:plan(function(portal)
+        local second <close> = bitrix24.connect(other)
+        second.crm.deal.add { fields = { COMMENTS = here.sb.webhook } }
+        portal.crm.deal.add { fields = { COMMENTS = other } }
+      end)
+      local text = tostring(plan)
+      assert.falsy(text:find("zq8wm4kd71hs9xpl", 1, true))
+      assert.falsy(text:find(here.sb.webhook:match("([^/]+)/$"), 1, true))
+      assert.equal(2, #plan.writes)
+    end)
+
+    it("with every scope that a method needs", function()
+      local plan = here.portal:plan(function(portal)
+        portal.sign.b2e.document.send { fields = {} }
+        portal.user.current()
+        portal.profile()
+      end)
+      assert.same({ "crm", "sign.b2e", "user" }, plan.scopes)
     end)
   end)
 

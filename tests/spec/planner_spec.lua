@@ -99,6 +99,19 @@ describe("a batch of calls that wait", function()
       assert.same({ 4 }, sizes(here))
     end)
 
+    it("claims nothing of a write that the answer does not mention", function()
+      here.sb:fault { method = "batch", action = {
+        body = '{"result":{"result":{"c00":true},"result_error":[],"result_time":{"c00":{}}},"time":{}}',
+      } }
+      local got, faults = here.portal:map(numbers(2), rename, { on_error = "collect" })
+      assert.same({ true, n = 2 }, got)
+      local e = faults[2]
+      assert.same({ "protocol", "crm.contact.update", false }, { e.kind, e.method, e.retryable })
+      assert.is_nil(e.sent) -- it may have run
+      assert.matches("does not mention", e.message)
+      assert.equal(1, #here:sent())
+    end)
+
     it("does not repeat a write on doubt", function()
       here.sb:fault { method = "crm.contact.update", after = true, action = "INTERNAL_SERVER_ERROR" }
       local _, faults = here.portal:map(numbers(2), rename, { on_error = "collect" })

@@ -56,6 +56,18 @@ describe("login", function()
     assert.equal(2, select(3, run({ "login" }, "")))
   end)
 
+  it("stores what the next command will use, or says how to", function()
+    local named = { BITRIX24_PROFILE = "sales" }
+    local _, err = ok({ "login", "--webhook" }, here.sb.webhook .. "\n", named)
+    assert.is_nil(err:find("it is used with", 1, true), err)
+    assert.equal("1", json.decode(ok({ "call", "profile" }, nil, named)).ID)
+    _, err = ok({ "login", "--webhook", "-p", "other" }, here.sb.webhook .. "\n")
+    assert.truthy(err:find("it is used with --profile other or BITRIX24_PROFILE=other\n", 1, true), err)
+    _, err = ok({ "login", "--webhook" }, here.sb.webhook .. "\n", { BITRIX24_WEBHOOK = here.sb.webhook })
+    assert.truthy(err:find("otherwise BITRIX24_WEBHOOK is", 1, true), err)
+    assert.equal("default\nother\nsales\n", ok { "login", "--names" })
+  end)
+
   it("keeps the profile that was there when the new one does not answer", function()
     ok({ "login", "--webhook" }, here.sb.webhook .. "\n")
     local _, err, status = run({ "login", "--webhook" }, here.sb.url .. "/rest/1/wrong0code0here0/\n")
@@ -85,6 +97,21 @@ describe("login", function()
     local address = "https://example.com/back?domain=x&code=" .. here.sb.oauth.code
     ok(application "again", o.client_secret .. "\n" .. address .. "\n")
     assert.equal(o.client_id, json.decode(ok { "call", "app.info", "-p", "again" }).CODE)
+  end)
+
+  it("asks for no secret where the host cannot be one", function()
+    local out, err, status = run({ "login", "--domain", "no host", "--client-id", "x" }, "SECRET1\nSECRET2\n")
+    assert.same({ "", 2 }, { out, status })
+    assert.is_nil(err:find("authorize_url", 1, true), err)
+    -- nor where nothing could be stored
+    local nowhere = { XDG_CONFIG_HOME = "/dev/null/nowhere" }
+    out, err, status = run({ "login", "--webhook" }, here.sb.webhook .. "\n", nowhere)
+    assert.same({ "", 2 }, { out, status }, err)
+    nowhere = { XDG_CONFIG_HOME = "/proc/nowhere" }
+    out, err, status = run({ "login", "--webhook" }, here.sb.webhook .. "\n", nowhere)
+    if command.read("/proc/version") then assert.same({ "", 1 }, { out, status }) end
+    assert.truthy(err:find("hint: XDG_CONFIG_HOME", 1, true), err)
+    assert.is_nil(err:find("the portal answers", 1, true), err)
   end)
 
   it("refuses what is not the answer to it", function()
@@ -161,8 +188,26 @@ describe("a profile", function()
     local out, _, status = run { "doctor" }
     assert.equal(1, status)
     assert.truthy(out:find("chmod 600 ", 1, true), out)
+    os.execute(("chmod 600 '%s/bitrix24/profiles.json'"):format(folder))
+    ok { "doctor" }
+    command.write(folder .. "/bitrix24/default.tokens.json", "{}")
+    os.execute(("chmod 640 '%s/bitrix24/default.tokens.json'"):format(folder))
+    out, _, status = run { "doctor" }
+    assert.equal(1, status)
+    assert.truthy(out:find("chmod 600 [^\n]*/default%.tokens%.json\n"), out)
     command.write(folder .. "/bitrix24/profiles.json", "{half")
     assert.equal(2, select(3, run { "call", "profile" }))
+  end)
+
+  it("that names no portal is not taken for that of the environment", function()
+    ok({ "login", "--webhook", "-p", "sales" }, here.sb.webhook .. "\n")
+    for _, broken in ipairs { '{}', '{"webhok":"x"}', '{"webhook":7}', '{"client_id":"x"}' } do
+      command.write(folder .. "/bitrix24/profiles.json", ('{"sales":%s}'):format(broken))
+      local elsewhere = { BITRIX24_WEBHOOK = other.webhook }
+      local _, err, status = run({ "call", "profile", "-p", "sales" }, nil, elsewhere)
+      assert.equal(2, status, broken)
+      assert.truthy(err:find("bitrix24 login", 1, true), err)
+    end
   end)
 
   it("serves scripts that ask for no portal", function()
@@ -213,7 +258,8 @@ describe("completion", function()
     fish = [[fish -c 'source csrc/cli/bitrix24.fish; complete -C "bitrix24 %s"']],
   }
   local function complete(shell, line)
-    local pipe <close> = assert(io.popen(("PATH='%s':$PATH; export PATH; "):format(folder)
+    local place = "PATH='%s':$PATH XDG_CONFIG_HOME='%s/config'; export PATH XDG_CONFIG_HOME; "
+    local pipe <close> = assert(io.popen(place:format(folder, folder)
       .. shells[shell]:format(line, select(2, line:gsub("%S+", ""))) .. " 2>&1"))
     local out = {}
     for word in pipe:lines() do out[word:match("^[^\t]*")] = true end
@@ -240,9 +286,33 @@ describe("completion", function()
     end)
   end
 
+  it("knows the stored profiles, without their secrets", function()
+    local place = { XDG_CONFIG_HOME = folder .. "/config" }
+    for _, name in ipairs { "sales", "support" } do
+      ok({ "login", "--webhook", "--no-check", "-p", name }, here.sb.webhook .. "\n", place)
+    end
+    assert.equal("sales\nsupport\n", ok({ "login", "--names" }, nil, place))
+    for shell in pairs(shells) do
+      if os.execute(("command -v %s >/dev/null"):format(shell)) then
+        local found = complete(shell, "call --profile sa")
+        assert.is_true(found.sales, shell)
+        assert.is_nil(found.support)
+      end
+    end
+  end)
+
   it("is read by zsh", function()
     if not os.execute("command -v zsh >/dev/null") then return pending("zsh is not here") end
     assert.is_true(os.execute("zsh -n csrc/cli/bitrix24.zsh"))
+    -- what it tells zsh: `_arguments` has one word for each name of an option
+    local asked = [[zsh -fc '_arguments() { print -rl -- "$@" }; CURRENT=3; words=(bitrix24 %s "")
+      source csrc/cli/bitrix24.zsh' 2>&1]]
+    for name in ("call list methods describe run check sandbox login doctor"):gmatch("%a+") do
+      local pipe <close> = assert(io.popen(asked:format(name)))
+      local told = "\n" .. pipe:read("a")
+      assert.truthy(told:find("\n(-h --help)--help[explain", 1, true), told)
+      assert.is_nil(told:find("{-", 1, true), told)
+    end
   end)
 end)
 

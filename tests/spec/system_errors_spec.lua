@@ -32,12 +32,12 @@ local REST2 = {
   { "ERROR_MANIFEST_IS_NOT_AVAILABLE", 404, "api" },
   { "insufficient_scope", 403, "auth", "scope crm" },
   { "expired_token", 401, "auth", "one hour" },
-  { "user_access_error", 403, "auth" },
-  { "PORTAL_DELETED", 500, "api" },
-  { "OPERATION_TIME_LIMIT", 429, "limit" },
+  { "user_access_error", 403, "auth", "administrator" },
+  { "PORTAL_DELETED", 500, "api", "address" },
+  { "OPERATION_TIME_LIMIT", 429, "limit", "wait_max" },
   { "ERROR_METHOD_NOT_FOUND", 404, "api", "the portal does not have this method" },
   { "METHOD_CONFIRM_WAITING", 401, "auth", "administrator must confirm" },
-  { "METHOD_CONFIRM_DENIED", 403, "auth" },
+  { "METHOD_CONFIRM_DENIED", 403, "auth", "administrator" },
   { "WRONG_AUTH_TYPE", 403, "auth" },
   { "invalid_request", 400, "auth" },
   { "invalid_client", 401, "auth" },
@@ -47,7 +47,7 @@ local REST2 = {
 }
 
 local REST3 = {
-  { V3 .. "IDEMPOTENCYKEYREUSEDEXCEPTION", 422, "api" },
+  { V3 .. "IDEMPOTENCYKEYREUSEDEXCEPTION", 422, "api", "another key" },
   { V3 .. "INVALIDIDEMPOTENCYKEYEXCEPTION", 400, "api" },
   { V3 .. "VALIDATION_REQUESTVALIDATIONEXCEPTION", 400, "api" },
   { V3 .. "INVALIDJSONEXCEPTION", 400, "api" },

@@ -261,12 +261,26 @@ describe("types", function()
     local lists = known_to(require "bitrix24.list".all, "known")
     lists.page = nil -- internal
     assert.same(lists, library:names "bitrix24.ListOptions")
-    local calls = known_to(getmetatable(require "bitrix24.client".new {
-      webhook = "https://example.invalid/rest/1/code/", rate = 0, burst = 0,
-    }).__index.examine, "CALL_OPTIONS")
-    assert.same(calls, library:names "bitrix24.CallOptions")
+    assert.same(known_to(require "bitrix24.given".check, "OPTIONS"), library:names "bitrix24.CallOptions")
     local tasks = getmetatable(require "bitrix24.tasks".new {}).__index
     assert.same(known_to(tasks.map, "MAP_OPTIONS"), library:names "bitrix24.MapOptions")
+  end)
+
+  it("have what a plan has, and both forms of a recording", function()
+    local portal <close> = bitrix24.connect("https://example.invalid/rest/1/code/")
+    local plan = portal:plan(function(p)
+      p.crm.item.delete { entityTypeId = 2, id = p.crm.item.add { entityTypeId = 2, fields = {} }.item.id }
+    end)
+    local function names_of(value)
+      local out = {}
+      for name in pairs(value) do out[name] = type(name) == "string" and true or nil end
+      return out
+    end
+    assert.same(names_of(plan), library:names "bitrix24.Plan")
+    assert.same(names_of(plan.writes[1]), library:names "bitrix24.PlannedCall")
+    local replay = library:field("bitrix24.Options", "replay").type
+    assert.equal("string", replay[1].name)
+    assert.equal("table", replay[2].kind)
   end)
 
   it("have what the module and a portal have", function()

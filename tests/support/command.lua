@@ -52,12 +52,13 @@ end
 ---@param words string[]
 ---@param environment table<string, string>?
 ---@param input string? standard input
+---@param before string? what the shell does before it, "ulimit -f 8;"
 ---@return string out, string err, integer status
-function command.run(words, environment, input)
+function command.run(words, environment, input, before)
   local folder = command.folder()
   command.write(folder .. "/in", input or "")
-  local _, _, status = os.execute(("%s <%s/in >%s/out 2>%s/err"):format(
-    line_of(words, environment), folder, folder, folder))
+  local _, _, status = os.execute(("%s %s <%s/in >%s/out 2>%s/err"):format(
+    before or "", line_of(words, environment), folder, folder, folder))
   local out, err = command.read(folder .. "/out"), command.read(folder .. "/err")
   command.clean(folder)
   return out, err, status

@@ -11,7 +11,7 @@ local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
 
 local concat = table.concat
-local error, getmetatable, ipairs, next = error, getmetatable, ipairs, next
+local getmetatable, ipairs, next = getmetatable, ipairs, next
 local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
 local tointeger = math.tointeger
 
@@ -25,10 +25,13 @@ local INFO = {}
 -- of never.
 local PLACE_MAX = 10000
 
+--- Deeper than any parameter may nest: what is below is for the encoder to refuse.
+local DEPTH_MAX = 200
+
 --- A result of a batch, or a place in it: index it, pass it on, call it after the run.
 ---@class bitrix24.Reference
 ---@overload fun(): any, table
-local Reference = { __name = "bitrix24.reference" }
+local Reference = { __name = "reference to a batch's result" }
 
 ---@class bitrix24.ReferenceInfo
 ---@field command bitrix24.Command
@@ -100,15 +103,15 @@ end
 ---@param value any
 ---@param f fun(leaf: any, info: bitrix24.ReferenceInfo?): any
 ---@return any
-function reference.replace(value, f, above)
+function reference.replace(value, f, above, depth)
   if type(value) ~= "table" then return value end
   local info = reference.info(value)
   if info or json.is_file(value) then return f(value, info) end
-  above = above or {}
-  if above[value] then return value end
+  above, depth = above or {}, (depth or 0) + 1
+  if above[value] or depth > DEPTH_MAX then return value end
   above[value] = true
   local copy = {}
-  for key, item in next, value do copy[key] = reference.replace(item, f, above) end
+  for key, item in next, value do copy[key] = reference.replace(item, f, above, depth) end
   above[value] = nil
   return setmetatable(copy, json.kind(value) and getmetatable(value) or nil)
 end
@@ -144,14 +147,14 @@ function Reference.__call(self)
     return reference.lookup(command.result, info.path), command.response
   end
   if command.state == "pending" or command.state == "sent" then
-    error(errors.new {
+    errors.raise {
       kind = "config", method = command.method, cause = command.fault,
       message = ("command %d has not run yet"):format(command.index),
-      hint = command.fault and "the request before it was lost; run the batch again to send the rest"
+      hint = command.fault and "its request never left (see cause): run the batch again"
         or "call b:run() first",
-    }, 0)
+    }
   end
-  error(command.fault, 0)
+  errors.throw(command.fault)
 end
 
 function Reference.__tostring(self)

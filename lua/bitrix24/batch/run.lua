@@ -29,6 +29,7 @@ local _ENV = nil -- luacheck: ignore
 ---@field params table a copy, references in place
 ---@field references bitrix24.ReferenceInfo[]
 ---@field alone boolean must not travel in a batch
+---@field refused string? what the portal said of it in a batch, before it ran
 ---@field state "pending"|"sent"|"ok"|"failed"|"skipped"|"unknown"
 ---@field fault any
 ---@field result any
@@ -103,6 +104,7 @@ local function send_alone(run, command, params)
   run.flight = { command }
   command.state = "sent"
   local pending = client:send(command.method, command.version, params, nil, true)
+  pending.refused = command.refused
   local ok, result, response = pcall(client.wait, client, pending)
   if ok then
     succeed(command, result, response)
@@ -157,12 +159,13 @@ local function take(run, chunk, calls, places, outcomes, shared)
       }, "unknown")
     elseif answer.code and again(run, command, answer.code) then
       command.state, command.alone, refused = "pending", true, run.halt
+      command.refused = answer.code
     elseif answer.message and run.wire == 3 then
       fail(run, command, faults.of_command(client, calls[i], answer, shared), "unknown")
     elseif answer.code or answer.message then
       local fault = faults.of_command(client, calls[i], answer, shared)
       local missing = fill.dangling(command, places)
-      if missing then fault.hint = missing .. ": the command had the reference's text for a value" end
+      if missing then fault.hint = missing .. ": the command ran without that value" end
       fail(run, command, fault)
     else
       succeed(command, answer.result, {
@@ -174,7 +177,7 @@ local function take(run, chunk, calls, places, outcomes, shared)
         fail(run, command, errors.new {
           kind = "protocol", method = command.method, status = response.status, sent = true,
           attempts = response.attempts, cause = run.stopped and run.stopped.fault,
-          message = missing .. ", and the portal ran this command with the reference's text for a value",
+          message = missing .. ", and the portal ran this command without it",
           hint = "look what it did, and ask for the value before you build on it",
         })
       end

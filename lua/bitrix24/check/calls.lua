@@ -134,7 +134,7 @@ end
 
 function Judge:judge_params(node, row, params)
   local given, open = {}, false
-  if params then
+  if params and params.tag ~= "Nil" then
     if params.tag ~= "Table" then return end
     given, open = self:literal_table(params)
     setmetatable(given, nil)

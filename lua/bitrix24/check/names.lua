@@ -2,7 +2,7 @@
 -- as Lua does; forgets the order of statements: a variable is all that is
 -- assigned to it anywhere.
 
-local ipairs, setmetatable, type = ipairs, setmetatable, type
+local ipairs, pairs, setmetatable, type = ipairs, pairs, setmetatable, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -11,6 +11,8 @@ local _ENV = nil -- luacheck: ignore
 ---@field values table[] expressions assigned to it
 ---@field unknown boolean something else comes in: a loop's variable, a result behind the first
 ---@field parameter boolean
+---@field behind boolean? a result behind the first comes in
+---@field global boolean?
 ---@field fields table<string, table[]> expressions assigned to its fields
 
 local names = {}
@@ -40,6 +42,17 @@ function State:find(name)
   end
 end
 
+--- What is assigned to a global anywhere in the script, it is everywhere.
+function State:global(name)
+  local variable = self.globals[name]
+  if not variable then
+    variable = new_variable(name)
+    variable.global = true
+    self.globals[name] = variable
+  end
+  return variable
+end
+
 local function is_open(node)
   return node.tag == "Call" or node.tag == "Invoke" or node.tag == "Dots"
 end
@@ -57,7 +70,7 @@ local function put_into(variable, value, beyond)
   if value then
     variable.values[#variable.values + 1] = value
   elseif beyond then
-    variable.unknown = true
+    variable.unknown, variable.behind = true, true
   end
 end
 
@@ -73,25 +86,38 @@ local function visit_block(state, block)
   state:close()
 end
 
+local function put_field(fields, name, value)
+  fields[name] = fields[name] or {}
+  fields[name][#fields[name] + 1] = value
+end
+
+--- function M:f() … end: its self is M, and what is put into one is in the other.
+local function join_self(base, f)
+  local first = f.tag == "Function" and f[1][1]
+  local own = first and first.implicit and first.variable
+  if not own then return end
+  for name, list in pairs(own.fields) do
+    for _, value in ipairs(list) do put_field(base.variable.fields, name, value) end
+  end
+  own.fields = base.variable.fields
+  own.values[#own.values + 1] = base
+end
+
 local function put_target(state, target, value, beyond)
-  if target.tag == "Id" then
-    local variable = state:find(target[1])
-    target.variable = variable
-    if variable then put_into(variable, value, beyond) end
-  else
-    visit(state, target)
-    local base, key = target[1], target[2]
-    if base.tag == "Id" and base.variable and key.tag == "String" and value then
-      local fields = base.variable.fields
-      fields[key[1]] = fields[key[1]] or {}
-      fields[key[1]][#fields[key[1]] + 1] = value
-    end
+  visit(state, target)
+  if target.tag == "Id" then return put_into(target.variable, value, beyond) end
+  local base, key = target[1], target[2]
+  if base.tag == "Id" and key.tag == "String" and value then
+    put_field(base.variable.fields, key[1], value)
+    join_self(base, value)
   end
 end
 
 local visitors = {}
 
-function visitors.Id(state, node) node.variable = state:find(node[1]) end
+function visitors.Id(state, node)
+  node.variable = state:find(node[1]) or state:global(node[1])
+end
 
 function visitors.Local(state, node)
   visit_all(state, node[2])
@@ -170,13 +196,7 @@ function visitors.Call(state, node)
   state.calls[#state.calls + 1] = node
 end
 
---- portal:plan(function(p) … end): p is the portal.
-function visitors.Invoke(state, node)
-  visit_all(state, node)
-  local f = node[3]
-  local first = node[2][1] == "plan" and f and f.tag == "Function" and f[1][1]
-  if first and first.variable then put_into(first.variable, node[1]) end
-end
+visitors.Invoke = visitors.Call
 
 function visit(state, node)
   if type(node) ~= "table" then return end
@@ -185,24 +205,82 @@ function visit(state, node)
   visit_all(state, node)
 end
 
-local function pass_arguments(call)
-  local variable = call[1].tag == "Id" and call[1].variable
-  if not variable or variable.unknown or #variable.values ~= 1 then return end
-  local called = variable.values[1]
-  if called.tag ~= "Function" then return end
-  for i, name in ipairs(called[1]) do
-    local beyond = #call > 1 and is_open(call[#call])
-    if name.variable then put_into(name.variable, call[i + 1], beyond) end
+local functions_of
+
+--- The functions in a field of a table that the script made.
+local function functions_in(variable, name, out, seen)
+  for _, value in ipairs(variable.fields[name] or {}) do functions_of(value, out, seen) end
+  for _, value in ipairs(variable.values) do
+    for _, item in ipairs(value.tag == "Table" and value or {}) do
+      local named = item.tag == "Pair" and item[1].tag == "String" and item[1][1] == name
+      if named then functions_of(item[2], out, seen) end
+    end
   end
 end
 
---- Find out what the names of a tree mean: every Id gets its `variable`, nil
--- for a global; every function its `results`.
+--- The functions that an expression may be, as far as names tell. A call of a
+-- method (t:f()) is the expression t.f with a tag of its own.
+function functions_of(expression, out, seen)
+  if seen[expression] then return out end
+  seen[expression] = true
+  local tag, base = expression.tag, expression[1]
+  if tag == "Function" then
+    out[#out + 1] = expression
+  elseif tag == "Id" then
+    for _, value in ipairs(expression.variable.values) do functions_of(value, out, seen) end
+  elseif (tag == "Index" or tag == "Invoke") and base.tag == "Id" and expression[2].tag == "String" then
+    functions_in(base.variable, expression[2][1], out, seen)
+  end
+  return out
+end
+
+--- Give the arguments of a call to what may be called; was there something new?
+local function pass_arguments(call, passed)
+  local new = false
+  -- t:f(x): node[2] is the name, where self would be given
+  local callee, from = call[1], 1
+  if call.tag == "Invoke" then callee, from = call, 2 end
+  for _, called in ipairs(functions_of(callee, {}, {})) do
+    if not passed[called] then
+      passed[called], new = true, true
+      for i, name in ipairs(called[1]) do
+        local beyond = #call > from and is_open(call[#call])
+        if name.variable and i >= from then put_into(name.variable, call[i + 1], beyond) end
+      end
+    end
+  end
+  return new
+end
+
+--- portal:plan(function(p) … end): p is the portal.
+local function pass_portal(call)
+  local given = call.tag == "Invoke" and call[2][1] == "plan" and call[3]
+  for _, f in ipairs(given and functions_of(given, {}, {}) or {}) do
+    local first = f[1][1]
+    if first and first.variable then put_into(first.variable, call[1]) end
+  end
+end
+
+--- A function may be handed to another one that calls it: until nothing comes anew.
+local function pass_all(calls)
+  local passed, new = {}, true
+  for i, call in ipairs(calls) do
+    passed[i] = {}
+    pass_portal(call)
+  end
+  while new do
+    new = false
+    for i, call in ipairs(calls) do new = pass_arguments(call, passed[i]) or new end
+  end
+end
+
+--- Find out what the names of a tree mean: every Id gets its `variable`, every
+-- function its `results`.
 ---@param tree table
 function names.resolve(tree)
-  local state = setmetatable({ calls = {} }, State)
+  local state = setmetatable({ calls = {}, globals = {} }, State)
   visit_block(state, tree)
-  for _, call in ipairs(state.calls) do pass_arguments(call) end
+  pass_all(state.calls)
 end
 
 return names

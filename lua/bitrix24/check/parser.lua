@@ -49,24 +49,27 @@ end
 ---@return table? tree
 ---@return fun(node: table): integer column
 ---@return string? problem with the syntax
----@return integer? line
+---@return table? place of the problem: line, offset
 function parser.parse(text)
   local found = load_modules()
-  local source = text:gsub("^#[^\n]*", "") -- as lua does
+  local source = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "") -- as lua does
   local chunk, problem = load(source, "=script", "t")
-  if not chunk then
-    local line, message = tostring(problem):match("^script:(%d+): (.*)$")
-    return nil, function() return 1 end, message or tostring(problem), line and line + 0 or 1
-  end
   local offsets = {}
   local function column_of(node)
     local start = offsets[node.line]
     return start and node.offset and node.offset - start + 1 or 1
   end
   local ok, tree = pcall(found.parse, found.decoder.decode(source), offsets, {})
+  if not chunk then
+    -- Lua's words, which people know; the place in the line, which it does not tell
+    local line, message = tostring(problem):match("^script:(%d+): (.*)$")
+    line = line and line + 0 or 1
+    local place = not ok and type(tree) == "table" and tree.line == line and tree or {}
+    return nil, column_of, message or tostring(problem), { line = line, offset = place.offset }
+  end
   if not ok then
-    if type(tree) == "table" then return nil, column_of, tostring(tree.msg), tree.line end
-    return nil, column_of, tostring(tree), 1
+    if type(tree) == "table" then return nil, column_of, tostring(tree.msg), tree end
+    return nil, column_of, tostring(tree), { line = 1 }
   end
   return tree, column_of, nil, nil
 end

@@ -13,7 +13,8 @@ local _ENV = nil -- luacheck: ignore
 
 ---@class bitrix24.check.Value
 ---@field kind string module, portal, batch, node, own (a function of ours), walk (each, …),
----  sandboxes (their module), sandbox, table, function, text, require, protected (pcall), assert
+---  sandboxes (their module), sandbox, table, function, text, require, protected (pcall),
+---  same (assert and others that give back their first argument)
 ---@field root bitrix24.check.Value? of a node: where its path begins
 ---@field path string?
 ---@field version 2|3|nil
@@ -41,7 +42,7 @@ local ROOTS = { module = true, portal = true, batch = true }
 local MODULES = { ["bitrix24"] = "module", ["bitrix24.sandbox"] = "sandboxes" }
 local GLOBALS = {
   require = { kind = "require" }, pcall = { kind = "protected", skip = 1 },
-  xpcall = { kind = "protected", skip = 2 }, assert = { kind = "assert" },
+  xpcall = { kind = "protected", skip = 2 }, assert = { kind = "same" }, setmetatable = { kind = "same" },
   portal = { kind = "portal", guessed = true }, app = { kind = "portal", guessed = true, app = true },
   bitrix24 = { kind = "module", guessed = true },
 }
@@ -86,7 +87,7 @@ end
 function Reader:variable(variable)
   local value = self:join(variable.values, variable.unknown)
   if value then return value end
-  if variable.parameter and variable.name == "portal" then return GLOBALS.portal end
+  if (variable.parameter or variable.behind) and variable.name == "portal" then return GLOBALS.portal end
   return nil
 end
 
@@ -120,8 +121,9 @@ function readers.Table(_, node) return { kind = "table", node = node } end
 readers["Function"] = function(_, node) return { kind = "function", node = node } end
 
 function readers:Id(node)
-  if node.variable then return self:variable(node.variable) end
-  return GLOBALS[node[1]]
+  local variable = node.variable
+  if variable.global and #variable.values == 0 and not variable.unknown then return GLOBALS[node[1]] end
+  return self:variable(variable)
 end
 
 --- A field of a table that the script made.
@@ -135,7 +137,8 @@ function Reader:field(base, expression, key)
       if named then given[#given + 1] = item[2] end
     end
   end
-  return #given > 0 and self:join(given) or nil
+  if #given > 0 then return self:join(given) end
+  return key == "portal" and GLOBALS.portal or nil -- self.portal
 end
 
 function readers:Index(node)
@@ -179,7 +182,7 @@ function readers:Call(node)
   if called.kind == "require" then
     local kind = MODULES[self:text(node[2]) or ""]
     return kind and { kind = kind } or nil
-  elseif called.kind == "assert" then
+  elseif called.kind == "same" then
     return node[2] and self:read(node[2])
   elseif called.kind == "own" then
     return result_of_own(self, node, called)

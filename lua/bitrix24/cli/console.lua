@@ -4,18 +4,21 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local text = require "bitrix24.cli.text"
 
-local terminal = core.console.is_terminal
+local terminal, width = core.console.is_terminal, core.console.width
 local now = core.now
-local floor, min = math.floor, math.min
+local floor, max, min = math.floor, math.max, math.min
 local getenv = os.getenv
-local error, pcall, setmetatable, tostring = error, pcall, setmetatable, tostring
+local error, ipairs, pcall, setmetatable, tostring = error, ipairs, pcall, setmetatable, tostring
 
 local _ENV = nil -- luacheck: ignore
 
+local EPIPE = 32 -- everywhere
+
 --- How often the bar is drawn anew.
 local BAR_SECONDS = 0.1
-local BAR_WIDTH = 20
+local BAR_WIDTH, BAR_WIDTH_MIN = 20, 5
 
 ---@class bitrix24.cli.Console
 ---@field pretty boolean is standard output a terminal
@@ -30,12 +33,14 @@ local console = {}
 ---@param streams { out: file*, err: file*, input: file* }
 ---@return bitrix24.cli.Console
 function console.new(streams)
-  local plain = (getenv("NO_COLOR") or "") ~= "" or getenv("TERM") == "dumb"
+  local dumb = getenv("TERM") == "dumb"
+  local plain = (getenv("NO_COLOR") or "") ~= "" or dumb
   return setmetatable({
     out = streams.out, err = streams.err, input = streams.input,
     pretty = terminal("stdout"), color = terminal("stdout") and not plain,
-    marks = terminal("stderr") and not plain, live = terminal("stderr"), asks = terminal("stdin"),
-    width = terminal("stdout") and (core.console.width() or 80) or nil,
+    marks = terminal("stderr") and not plain, asks = terminal("stdin"),
+    seen = terminal("stderr"), live = terminal("stderr") and not dumb, -- a dumb one cannot wipe a line
+    width = terminal("stdout") and (width("stdout") or 80) or nil,
   }, Console)
 end
 
@@ -44,32 +49,41 @@ function Console:set(options)
   self.quiet, self.verbose = options.quiet or false, options.verbose or false
 end
 
---- A part of the result. A full disk is a failure.
-function Console:write(body)
-  local written, why = self.out:write(body)
-  if not written then error(("cannot write: %s"):format(why), 0) end
+--- Raised when whoever read the output is gone, as `head` is: nothing is wrong.
+console.CLOSED = {}
+
+--- A full disk is a failure.
+local function check(written, why, code)
+  if written then return end
+  if code == EPIPE then error(console.CLOSED, 0) end
+  error(("cannot write: %s"):format(why), 0)
 end
+
+--- A part of the result.
+function Console:write(body) check(self.out:write(body)) end
 
 --- The result is complete.
-function Console:flush()
-  local written, why = self.out:flush()
-  if not written then error(("cannot write: %s"):format(why), 0) end
-end
+function Console:flush() check(self.out:flush()) end
 
-local function say(self, line)
+--- One line; a terminal does not obey what a portal or a file's name says.
+local function say(self, line, mark)
   self:clear()
-  self.err:write(line, "\n")
+  if self.seen then line = text.safe(line, "\t\n") end
+  self.err:write(mark or "", line, "\n")
 end
 
 --- Something to know, unless --quiet.
 function Console:note(line)
-  if not self.quiet then say(self, line) end
+  if not self.quiet then say(self, text.safe(line)) end
 end
+
+--- Something of what was asked for is missing in the result: --quiet or not.
+function Console:warn(line) say(self, text.safe(line)) end
 
 --- What went wrong, and what to do.
 function Console:fail(message, hint)
-  say(self, (self.marks and "\27[31mbitrix24:\27[0m " or "bitrix24: ") .. message)
-  if hint then say(self, "hint: " .. hint) end
+  say(self, message, self.marks and "\27[31mbitrix24:\27[0m " or "bitrix24: ")
+  if hint then say(self, hint, "hint: ") end
 end
 
 --- The log of connect, for --verbose.
@@ -97,25 +111,32 @@ local function clock(seconds)
   return ("%d:%02d:%02d"):format(minutes // 60, minutes % 60, seconds % 60)
 end
 
---- The line of the bar.
+--- The line of the bar: of what is to be said, as much as there is room for.
 ---@param done integer
 ---@param total integer? nil where nobody knows
 ---@param rate number records a second
+---@param room integer? columns
 ---@return string
-function console.bar(done, total, rate)
-  local line = ("%d"):format(done)
-  if total and total > 0 then
-    local share = min(done / total, 1)
-    local filled = floor(BAR_WIDTH * share)
-    line = ("[%s%s] %3d%% %d/%d"):format(("#"):rep(filled), ("."):rep(BAR_WIDTH - filled),
-      floor(100 * share), done, total)
-  end
+function console.bar(done, total, rate, room)
+  if total and (total < 1 or total < done) then total = nil end
+  local speed, left = "", ""
   if rate > 0 then
-    line = line .. (", %.0f/s"):format(rate)
-    local left = total and total > done and floor((total - done) / rate + 0.5)
-    if left then line = line .. ", " .. clock(left) .. " left" end
+    speed = (rate < 1 and ", %.1g/s" or ", %.0f/s"):format(rate)
+    if total and total > done then left = (", %s left"):format(clock(floor((total - done) / rate + 0.5))) end
   end
-  return line
+  local count = total and ("%d/%d"):format(done, total) or ("%d"):format(done)
+  local share = total and ("%3d%% "):format(floor(100 * done / total)) or ""
+  local said = share .. count .. speed .. left
+  room = room or #said + BAR_WIDTH + 3
+  local bar = min(BAR_WIDTH, room - #said - 3)
+  if total and bar >= BAR_WIDTH_MIN then
+    local filled = floor(bar * done / total)
+    return ("[%s%s] %s"):format(("#"):rep(filled), ("."):rep(bar - filled), said)
+  end
+  for _, shorter in ipairs { said, share .. count .. left, share .. count, count } do
+    if #shorter <= room then return shorter end
+  end
+  return count:sub(1, max(room, 0))
 end
 
 --- A function of how far a list is, that draws a bar; nil where nobody looks.
@@ -130,7 +151,9 @@ function Console:progress(before)
     if time - drawn < BAR_SECONDS then return end
     drawn, self.barred = time, true
     local rate = time > began and done / (time - began) or 0
-    self.err:write("\r\27[K", console.bar(done + before, total and total + before, rate))
+    -- the window may have got another size; in its last column a cursor wraps
+    local room = (width("stderr") or 80) - 1
+    self.err:write("\r\27[K", console.bar(done + before, total and total + before, rate, room))
     self.err:flush()
   end
 end

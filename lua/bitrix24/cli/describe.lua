@@ -47,11 +47,11 @@ local function example(row)
       if param.children and not param.array then
         for _, child in ipairs(param.children) do
           if child.required and not child.name:find("[<.*]") then
-            words[#words + 1] = ("%s[%s]=…"):format(param.name, child.name)
+            words[#words + 1] = ("'%s[%s]=…'"):format(param.name, child.name) -- shells read brackets
           end
         end
       else
-        words[#words + 1] = param.name .. (param.array and "[]=…" or "=…")
+        words[#words + 1] = (param.array and "'%s[]=…'" or "%s=…"):format(param.name)
       end
     end
   end
@@ -68,8 +68,8 @@ return function(here, options)
   local row = catalogue.find(options.METHOD, version)
   if not row then
     local name = options.METHOD:match("^[%w_.-]+$") and #options.METHOD < 80 and options.METHOD
-    errors.config("the catalogue does not know this method", name and hints.unknown_method(name, version),
-      name or nil)
+    errors.config("the catalogue does not know this method",
+      name and hints.unknown_method(name, version) or "bitrix24 methods WORD finds methods", name or nil)
   end
   local out = { ("%s (REST %s)"):format(row.name, row.version == 3 and "3.0" or "2") }
   local function fact(name, value) out[#out + 1] = ("  %-10s %s"):format(name, value) end

@@ -6,6 +6,7 @@ local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local portals = require "bitrix24.cli.portal"
 local profiles = require "bitrix24.profiles"
+local words = require "bitrix24.cli.words"
 
 local concat = table.concat
 local floor, max = math.floor, math.max
@@ -32,7 +33,10 @@ end
 local function ask(self, method, params)
   local began = core.now()
   local ok, result, response = pcall(self.portal.call, self.portal, method, params)
-  if not ok and not errors.is_error(result) then errors.throw(result) end
+  if not ok then
+    if not errors.is_error(result) then errors.throw(result) end
+    result = words.of_command(result, "doctor")
+  end
   if ok and type(response.time) == "table" then
     local used = tonumber(response.time.operating)
     if used and used >= (self.used or 0) then
@@ -53,10 +57,14 @@ local function check_source(self, source, name)
     tell(self, "ok", "portal", "from " .. source)
     return
   end
-  local mode = core.console.mode(profiles.path())
-  if mode and mode & 0x3F ~= 0 then
+  local open = {}
+  for _, path in ipairs { profiles.path(), ("%s/%s.tokens.json"):format(profiles.folder(), name) } do
+    local mode = core.console.mode(path)
+    if mode and mode & 0x3F ~= 0 then open[#open + 1] = path end
+  end
+  if #open > 0 then
     tell(self, "fail", "portal", ("%s, in a file that others can read"):format(source),
-      ("chmod 600 %s"):format(profiles.path()))
+      "chmod 600 " .. concat(open, " "))
   else
     tell(self, "ok", "portal", ("%s in %s"):format(source, profiles.path()))
   end
@@ -78,7 +86,9 @@ local function check_answer(self, origin)
       "check this machine's clock and CA certificates; a portal of your own: --ca-file FILE")
     return false
   elseif e and (e.kind ~= "api" or e.code == "NO_AUTH_FOUND" or e.code == "INVALID_CREDENTIALS") then
-    tell(self, "fail", "address", words_of(e), e.hint or ADVICE[e.kind])
+    local ill = (e.status or 0) >= 500
+    local advice = ill and "the portal, or a proxy before it, is out of order: try later"
+    tell(self, "fail", "address", words_of(e), e.hint or advice or ADVICE[e.kind])
     return false
   end
   tell(self, "ok", "address", ("%s answers in %.2f s"):format(origin, seconds))
@@ -150,18 +160,18 @@ local function check_limits(self, options)
     local ok, info = ask(self, "app.info")
     enterprise = ok and type(info) == "table" and tostring(info.LICENSE_FAMILY):lower() == "ent"
   end
-  local words = set == "enterprise" and "enterprise: 5 requests a second after 250"
+  local tariff = set == "enterprise" and "enterprise: 5 requests a second after 250"
     or "standard: 2 requests a second after 50"
   if enterprise and set ~= "enterprise" then
-    tell(self, "note", "limits", words .. "; the portal's plan is Enterprise",
+    tell(self, "note", "limits", tariff .. "; the portal's plan is Enterprise",
       "log in again with --limits enterprise")
   elseif enterprise == false and set == "enterprise" then
-    tell(self, "fail", "limits", words .. "; the portal's plan is not Enterprise",
+    tell(self, "fail", "limits", tariff .. "; the portal's plan is not Enterprise",
       "log in again without --limits enterprise: requests will be refused")
   elseif enterprise == nil and set ~= "enterprise" then
-    tell(self, "ok", "limits", words, "with an Enterprise plan, log in with --limits enterprise")
+    tell(self, "ok", "limits", tariff, "with an Enterprise plan: --limits enterprise")
   else
-    tell(self, "ok", "limits", words)
+    tell(self, "ok", "limits", tariff)
   end
 end
 
@@ -172,12 +182,12 @@ local function check_working_time(self)
     return
   end
   local left = self.reset_at and max(0, floor(self.reset_at - time()))
-  local words = ("%.1f of 480 s of working time used by %s in ten minutes"):format(self.used, self.used_by)
+  local told = ("%.1f of 480 s of working time used by %s in ten minutes"):format(self.used, self.used_by)
   if self.used > 400 then
-    tell(self, "note", "time", words,
+    tell(self, "note", "time", told,
       ("wait%s, or ask for less at once"):format(left and (" %d s"):format(left) or ""))
   else
-    tell(self, "ok", "time", words .. "; each method has its own")
+    tell(self, "ok", "time", told .. "; each method has its own")
   end
 end
 
@@ -192,6 +202,7 @@ return function(here, options)
   local ok, portal = pcall(bitrix24.connect, asked)
   if not ok then
     if not errors.is_error(portal) then errors.throw(portal) end
+    portal = words.of_command(portal, "doctor")
     tell(self, "fail", "address", portal.message, portal.hint)
     return 1
   end

@@ -1,14 +1,17 @@
 --- Records as they go out: json, jsonl, csv, table. A writer takes pages and
 -- knows how to go on behind what an earlier run wrote.
 -- Invariant: the text of a page depends on the pages before it only by
--- `started` and `columns`, which a checkpoint keeps.
+-- `started` and `columns`, which a checkpoint keeps; of a table, which takes
+-- its widths from the first page, on more.
 
 local errors = require "bitrix24.errors"
 local text = require "bitrix24.cli.text"
 
-local concat, min, max = table.concat, math.min, math.max
-local ipairs, pairs, setmetatable, type = ipairs, pairs, setmetatable, type
-local find, gsub = string.find, string.gsub
+local concat, move, sort = table.concat, table.move, table.sort
+local max, min = math.max, math.min
+local find, gsub, lower, match = string.find, string.gsub, string.lower, string.match
+local ipairs, next, pairs = ipairs, next, pairs
+local setmetatable, tostring, type = setmetatable, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -18,6 +21,7 @@ local format = {}
 ---@field columns string[]? of csv and table, known from the first page on
 ---@field started boolean was anything written
 ---@field left table<string, boolean> fields that are in no column
+---@field unseen table<string, boolean> columns that were asked for and that no record had
 local Writer = {}
 Writer.__index = Writer
 
@@ -34,29 +38,60 @@ local function csv_row(cells)
   return concat(cells, ",") .. "\r\n"
 end
 
---- Fields that came later than the columns were chosen: told, not dropped in silence.
+--- Fields that came later than the columns were chosen: told, not dropped in
+-- silence. In a table, those with anything to show.
 local function note_left(self, record)
-  if not self.own or type(record) ~= "table" then return end
+  if not self.own then return end
   if not self.known then
     self.known = {}
     for _, name in ipairs(self.columns) do self.known[name] = true end
   end
-  for key in pairs(record) do
-    if not self.known[key] then self.left[key] = true end
+  local known, left = self.known, self.left
+  if type(record) ~= "table" then
+    if not known.value then left.value = true end
+    return
+  end
+  for key, value in pairs(record) do
+    if not known[key] then
+      key = tostring(key)
+      if not known[key] and not left[key] then
+        left[key] = self.kind ~= "table" or text.shown(value) ~= "" or nil
+      end
+    end
   end
 end
 
+--- ID, id and Id, CREATED_BY and createdBy: methods answer in another spelling
+-- than they are asked in.
+local function plain(name) return (gsub(lower(name), "_", "")) end
+
+--- The header of a csv comes before the records do: what is on the first page,
+-- and what was asked for by name and may come later.
+local function csv_columns(self, records)
+  local columns, like, later = text.columns(records), {}, {}
+  for _, name in ipairs(columns) do like[plain(name)] = true end
+  for _, name in ipairs(self.asked or {}) do
+    if not like[plain(name)] then later[name] = true end
+  end
+  if next(later) == nil then return columns end
+  return text.columns(move(records, 1, #records, 2, { later }))
+end
+
 local function csv_page(self, records, out)
-  if not self.columns then self.columns, self.own = text.columns(records), true end
-  if not self.started then
+  if not self.columns then self.columns, self.own = csv_columns(self, records), true end
+  local function csv_cell(value)
+    local cell = text.cell(value)
+    return quoted(self.pretty and text.safe(cell, "\n\t") or cell)
+  end
+  if not self.started and #self.columns > 0 then
     local heads = {}
-    for i, name in ipairs(self.columns) do heads[i] = quoted(name) end
+    for i, name in ipairs(self.columns) do heads[i] = csv_cell(name) end
     out[#out + 1] = csv_row(heads)
   end
   for _, record in ipairs(records) do
     note_left(self, record)
     local cells = {}
-    for i, name in ipairs(self.columns) do cells[i] = quoted(text.cell(text.field(record, name))) end
+    for i, name in ipairs(self.columns) do cells[i] = csv_cell(text.field(record, name)) end
     out[#out + 1] = csv_row(cells)
   end
 end
@@ -72,7 +107,10 @@ local function picked(self, record)
 end
 
 local function jsonl_page(self, records, out)
-  for _, record in ipairs(records) do out[#out + 1] = text.line(picked(self, record)) .. "\n" end
+  for _, record in ipairs(records) do
+    local line = text.line(picked(self, record))
+    out[#out + 1] = (self.pretty and text.harmless(line) or line) .. "\n"
+  end
 end
 
 local function json_page(self, records, out)
@@ -117,7 +155,7 @@ local function layout(self, records)
   end
   local widths, used, count = {}, 0, 0
   for i, name in ipairs(self.columns) do
-    local width = text.width(name)
+    local width = text.width(text.shown(name))
     for _, record in ipairs(records) do
       width = max(width, text.width(text.shown(text.field(record, name))))
     end
@@ -157,6 +195,7 @@ local function table_page(self, records, out)
     out[#out + 1] = self.color and "\27[1m" .. heads:sub(1, -2) .. "\27[0m\n" or heads
   end
   for _, record in ipairs(records) do
+    note_left(self, record)
     out[#out + 1] = table_row(self, function(name) return text.shown(text.field(record, name)) end)
   end
 end
@@ -165,11 +204,26 @@ end
 
 local PAGES = { csv = csv_page, json = json_page, jsonl = jsonl_page, table = table_page }
 
+--- Is there something in the record at "a.b", or where that could be?
+local function is_seen(record, name)
+  if text.field(record, name) ~= nil then return true end
+  local head = type(record) == "table" and record[match(name, "^[^.]*")] or nil
+  return head ~= nil and (type(head) ~= "table" or next(head) == nil)
+end
+
 --- The text of a page.
 ---@param records any[]
 ---@return string
 function Writer:page(records)
   local out = {}
+  for name in pairs(self.unseen) do
+    for _, record in ipairs(records) do
+      if is_seen(record, name) then
+        self.unseen[name] = nil
+        break
+      end
+    end
+  end
   PAGES[self.kind](self, records, out)
   self.started = true
   return concat(out)
@@ -179,7 +233,7 @@ end
 ---@return string
 function Writer:finish()
   if self.kind == "json" then return json_end(self) end
-  if self.kind == "csv" and not self.started and self.columns then
+  if self.kind == "csv" and not self.started and (self.columns or self.asked) then
     return self:page {}
   end
   return ""
@@ -188,12 +242,24 @@ end
 --- Columns that did not fit on the terminal.
 function Writer:hidden() return self.shown and #self.columns - self.shown or 0 end
 
----@param options { kind: string, columns: string[]?, pretty: boolean?, color: boolean?, width: integer?,
---- started: boolean?, own: boolean? }
+--- What note_left has found, in order.
+---@return string[]
+function Writer:left_names()
+  local names = {}
+  for name in pairs(self.left) do names[#names + 1] = name end
+  sort(names)
+  return names
+end
+
+-- `asked`: fields that the list is asked for by name; `pretty`: at a terminal.
+
+---@param options { kind: string, columns: string[]?, asked: string[]?, pretty: boolean?,
+--- color: boolean?, width: integer?, started: boolean?, own: boolean? }
 ---@return bitrix24.cli.Writer
 function format.new(options)
-  local self = setmetatable({ left = {} }, Writer)
+  local self = setmetatable({ left = {}, unseen = {} }, Writer)
   for name, value in pairs(options) do self[name] = value end
+  for _, name in ipairs(options.columns or {}) do self.unseen[name] = true end
   self.started = options.started or false
   return self
 end
@@ -204,7 +270,10 @@ end
 function format.names(list)
   if not list then return nil end
   local out = {}
-  for name in list:gmatch("[^,]+") do out[#out + 1] = name end
+  for name in list:gmatch("[^,]+") do
+    name = match(name, "^%s*(.-)%s*$")
+    if name ~= "" then out[#out + 1] = name end
+  end
   if #out == 0 then errors.config("--columns names no field") end
   return out
 end

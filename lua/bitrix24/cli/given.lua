@@ -5,10 +5,11 @@
 
 local catalogue = require "bitrix24.catalogue"
 local json = require "bitrix24.json"
+local trees = require "bitrix24.cli.tree"
 
-local byte, find, lower, match, sub = string.byte, string.find, string.lower, string.match, string.sub
-local ipairs, math_type, open, pairs, pcall = ipairs, math.type, io.open, pairs, pcall
-local tonumber, tostring, type = tonumber, tostring, type
+local byte, find, gmatch, lower, match = string.byte, string.find, string.gmatch, string.lower, string.match
+local error, ipairs, math_type, open, pairs, pcall = error, ipairs, math.type, io.open, pairs, pcall
+local sub, tonumber, type = string.sub, tonumber, type
 local tointeger = math.tointeger
 
 local _ENV = nil -- luacheck: ignore
@@ -17,8 +18,8 @@ local given = {}
 
 -- ---- JSON ------------------------------------------------------------------
 
---- Objects whose keys are in an order that means something.
-local function is_order(name) return lower(name) == "order" or lower(name) == "sort" end
+--- An integer that only fits in a float, or no number at all.
+local INEXACT = {}
 
 local build
 
@@ -62,7 +63,7 @@ local function build_object(text, at, name)
     if byte(text, at) == 44 then at = skip(text, at + 1) end
   end
   if #list == 0 then return json.object {}, at + 1 end
-  return is_order(name) and #list > 1 and json.ordered(list) or fields, at + 1
+  return trees.is_order(name) and #list > 1 and json.ordered(list) or fields, at + 1
 end
 
 --- The value at `at` of a text that is known to be JSON, and where it ends.
@@ -73,18 +74,34 @@ function build(text, at, name)
   if first == 34 then return build_string(text, at) end
   local word, stop = match(text, "^([^%s,%]}]+)()", at)
   local value = json.decode(word)
+  if math_type(value) == "float" and (find(word, "^-?%d+$") or value - value ~= 0) then error(INEXACT, 0) end
   return value, stop
+end
+
+--- What is wrong with a text, with its line and column where it has several.
+local function located(text, why)
+  local before, at = match(why, "^(.-) at character (%d+)$")
+  if not at or not find(text, "\n", 1, true) then return why end
+  local line, start = 1, 1
+  for stop in gmatch(sub(text, 1, tonumber(at) - 1), "\n()") do
+    line, start = line + 1, stop
+  end
+  return ("%s at line %d, column %d"):format(before, line, tonumber(at) - start + 1)
 end
 
 --- A JSON text as parameters of a call are made of it.
 ---@param text string
 ---@return any value nil when it is no JSON
 ---@return string? message
+---@return string? hint
 function given.json(text)
-  local value, why = json.decode(text, { nulls = "keep" })
-  if value == nil then return nil, why end
   if sub(text, 1, 3) == "\xEF\xBB\xBF" then text = sub(text, 4) end
-  return (build(text, skip(text, 1), ""))
+  local value, why = json.decode(text, { nulls = "keep" })
+  if value == nil then return nil, located(text, why) end
+  local ok, built = pcall(build, text, skip(text, 1), "")
+  if ok then return built end
+  if built ~= INEXACT then error(built, 0) end
+  return nil, "a number in it is longer than can be sent exactly", "put it in quotes"
 end
 
 -- ---- keys ------------------------------------------------------------------
@@ -132,58 +149,38 @@ local function typed(text, param, step)
   return text
 end
 
---- A tree as it grows: keys in order, and whether each was [] or a number.
-local function node() return { keys = {}, values = {}, count = 0 } end
-
-local function put(tree, steps, value, word)
-  for i = 1, #steps do
-    local key = steps[i]
-    if key == "" then key = tostring(tree.count) end
-    local known = tree.values[key]
-    if known == nil then
-      tree.keys[#tree.keys + 1], tree.count = key, tree.count + 1
-    end
-    if i == #steps then
-      if type(known) == "table" and known.keys then return nil, ("%s: has parts already"):format(word) end
-      tree.values[key] = { leaf = value }
-    else
-      if known and not known.keys then return nil, ("%s: has a value already"):format(word) end
-      tree.values[key] = known or node()
-      tree = tree.values[key]
-    end
-  end
-  return true
-end
-
---- The tree as parameters: 0, 1, 2 … make an array.
-local function grown(tree, name)
-  if not tree.keys then return tree.leaf end
-  local items, pairs_list, fields = {}, {}, {}
-  for i, key in ipairs(tree.keys) do
-    local value = grown(tree.values[key], key)
-    pairs_list[i], fields[key] = { key, value }, value
-    if key == tostring(i - 1) then items[i] = value end
-  end
-  if #items == #tree.keys then return json.array(items) end
-  return is_order(name) and #pairs_list > 1 and json.ordered(pairs_list) or fields
-end
-
 -- ---- words -----------------------------------------------------------------
 
+local NO_PATH = "@ wants the path of a file behind it"
+
+--- The content of a file; what went wrong names it.
 local function read_whole(path, input)
   if path == "-" then return input:read("a") or "" end
+  if path == "" then return nil, NO_PATH end
   local file <close>, why = open(path, "rb")
-  if not file then return nil, why end
+  if not file then return nil, "cannot read " .. why end
   local text, problem = file:read("a")
-  return text, problem
+  if not text then return nil, ("cannot read %s: %s"):format(path, problem) end
+  return text
 end
 
---- All parameters as one JSON text.
-local function whole(text, where)
-  local value, why = given.json(text)
-  if value == nil then return nil, ("%s is not JSON: %s"):format(where, why) end
+--- All parameters: a JSON text, @file or -.
+local function whole(word, input)
+  local text, where = word, "the parameter"
+  if find(word, "^[@-]") then
+    local problem
+    local path = word == "-" and word or sub(word, 2)
+    where = path == "-" and "standard input" or path
+    text, problem = read_whole(path, input)
+    if not text then return nil, problem end
+  end
+  if find(text, "^[ \t\r\n]*$") then
+    return nil, where .. " is empty", "parameters are a JSON object, {} where there are none"
+  end
+  local value, why, hint = given.json(text)
+  if value == nil then return nil, ("%s is not JSON: %s"):format(where, why), hint end
   if type(value) ~= "table" or value == json.null then
-    return nil, ("%s must be an object or an array of parameters"):format(where)
+    return nil, where .. " must be an object or an array of parameters"
   end
   return value
 end
@@ -195,17 +192,21 @@ local function take(tree, word, row)
     return nil, ("'%s' is not a parameter"):format(match(word, "^[%w_.-]*$") and word or "…"),
       "give key=text, key[sub]=text, key:=JSON, key@file, @file.json or -"
   end
-  local key = match(word, "^[^=@]*") -- its value is not shown: it may be a secret
   if operator == "=" then
-    return put(tree, steps, typed(text, documented(row, steps), steps[#steps]), key)
-  elseif operator == "@" then
+    return trees.put(tree, steps, typed(text, documented(row, steps), steps[#steps]))
+  end
+  if operator == "@" then
+    if text == "" then return nil, NO_PATH end
     local ok, file = pcall(json.file, text)
     if not ok then return nil, file.message end
-    return put(tree, steps, file, key)
+    return trees.put(tree, steps, file)
   end
-  local value, why = given.json(text)
-  if value == nil then return nil, ("%s= is not JSON: %s"):format(key, why), 'text is given by key=text' end
-  return put(tree, steps, value, key)
+  local value, why, hint = given.json(text)
+  if value == nil then
+    local key = sub(word, 1, #word - #text - 2) -- its value is not shown: it may be a secret
+    return nil, ("%s is not JSON: %s"):format(key, why), hint or "text is given by key=text"
+  end
+  return trees.put(tree, steps, value)
 end
 
 --- Parameters of a call from the words of the command line.
@@ -218,39 +219,20 @@ end
 ---@return string? hint
 function given.params(words, method, version, input)
   local row = method and catalogue.find(method, version)
-  local tree, base = node(), nil
+  local tree, seen = trees.new(), false
   for _, word in ipairs(words) do
-    local first = sub(word, 1, 1)
-    local message, hint
-    if word == "-" or first == "@" or first == "{" or first == "[" then
-      local text, where = word, "the parameter"
-      if word == "-" then where = "standard input" elseif first == "@" then where = sub(word, 2) end
-      if base then return nil, "parameters are given as a whole twice" end
-      if where ~= "the parameter" then
-        text, message = read_whole(word == "-" and "-" or where, input)
-        if not text then return nil, message end
-      end
-      base, message = whole(text, where)
-      if not base then return nil, message end
-    else
-      local _
-      _, message, hint = take(tree, word, row)
-      if message then return nil, message, hint end
+    local put, value = take, word
+    if word == "-" or find(word, "^[@{[]") then
+      if seen then return nil, "parameters are given as a whole twice" end
+      local message, hint
+      seen, put = true, trees.put_all
+      value, message, hint = whole(word, input)
+      if not value then return nil, message, hint end
     end
+    local done, message, hint = put(tree, value, row)
+    if not done then return nil, message, hint end
   end
-  local out = grown(tree, "")
-  if json.is_array(out) and #tree.keys > 0 then
-    -- 0=… 1=…: parameters by position
-    if base then return nil, "parameters by position and by name cannot be mixed" end
-    return out
-  end
-  if not base then return #tree.keys > 0 and out or {} end
-  if #tree.keys == 0 then return base end
-  if json.is_array(base) then return nil, "parameters by position and by name cannot be mixed" end
-  local merged = {}
-  for key, value in pairs(base) do merged[key] = value end
-  for key, value in pairs(out) do merged[key] = value end
-  return merged
+  return #words > 0 and trees.grown(tree, "") or {}
 end
 
 --- Plain options from key=value words: numbers and true/false are understood.
@@ -259,13 +241,13 @@ end
 ---@return string? message
 ---@return string? hint
 function given.options(words)
-  local tree = node()
+  local tree = trees.new()
   for _, word in ipairs(words) do
-    local _, message, hint = take(tree, word, nil)
-    if message then return nil, message, hint end
+    local done, message, hint = take(tree, word, nil)
+    if not done then return nil, message, hint end
   end
   local out = {}
-  for key, value in pairs(#tree.keys > 0 and grown(tree, "") or {}) do
+  for key, value in pairs(#words > 0 and trees.grown(tree, "") or {}) do
     if type(value) == "string" then
       local number = tonumber(value)
       if value == "true" or value == "false" then value = value == "true" end

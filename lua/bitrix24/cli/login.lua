@@ -5,11 +5,12 @@
 local bitrix24 = require "bitrix24"
 local errors = require "bitrix24.errors"
 local oauth = require "bitrix24.oauth"
+local portals = require "bitrix24.cli.portal"
 local profiles = require "bitrix24.profiles"
 
-local open, pairs, pcall, require = io.open, pairs, pcall, require
+local ipairs, open, pairs, pcall, require = ipairs, io.open, pairs, pcall, require
 local char, tonumber, tostring, type = string.char, tonumber, tostring, type
-local time = os.time
+local getenv, time = os.getenv, os.time
 
 local _ENV = nil -- luacheck: ignore
 
@@ -99,14 +100,15 @@ local function by_oauth(here, options, name)
   -- "https://HOST/whatever" as browsers show it; plain HTTP is for this machine
   domain = domain:match("^https?://[^/]+") or domain:match("^[^/]+") or domain
   local id = options.client_id or here:need("client_id")
-  local secret = here:need("client_secret", true)
   local state = random()
-  here:note("open this address, in a browser where you are logged in to the portal:")
-  -- the address is what was asked for: standard output
-  here:write(oauth.authorize_url {
+  local address = oauth.authorize_url { -- a wrong host is found before the secret is asked for
     domain = domain, client_id = id, state = state,
     redirect_uri = options.listen and ("http://127.0.0.1:%d/"):format(options.listen) or nil,
-  } .. "\n")
+  }
+  local secret = here:need("client_secret", true)
+  here:note("open this address, in a browser where you are logged in to the portal:")
+  -- the address is what was asked for: standard output
+  here:write(address .. "\n")
   here:flush()
   local code
   if options.listen then
@@ -141,7 +143,9 @@ local function choose(here, options)
   if options.webhook and options.oauth then errors.config("give --webhook or --oauth, not both") end
   if options.webhook then return "webhook" end
   if options.oauth or options.domain or options.client_id or options.listen then return "oauth" end
-  here:note("How does the portal know you?\n  1  by an inbound webhook\n  2  by an application (OAuth)")
+  here:note("How does the portal know you?")
+  here:note("  1  by an inbound webhook")
+  here:note("  2  by an application (OAuth)")
   local word = here:need("1 or 2")
   if word ~= "1" and word ~= "2" then errors.config("answer 1 or 2") end
   return word == "1" and "webhook" or "oauth"
@@ -150,8 +154,15 @@ end
 ---@param here bitrix24.cli.Console
 ---@param options table
 return function(here, options)
-  local name = options.profile or "default"
-  profiles.find(name) -- is it a name, can profiles be read
+  if options.names then
+    for _, name in ipairs(profiles.names()) do here:write(name .. "\n") end
+    return
+  end
+  local named = getenv("BITRIX24_PROFILE")
+  local name = options.profile or named ~= "" and named or "default"
+  -- before anything is asked: is it a name, can profiles be read, is there a folder
+  profiles.find(name)
+  profiles.tokens(name)
   local way = choose(here, options)
   local fields = way == "webhook" and by_webhook(here) or by_oauth(here, options, name)
   fields.limits, fields.ca_file = options.limits, options.ca_file
@@ -163,4 +174,10 @@ return function(here, options)
   if not options.no_check then here:note("the portal answers: " .. try(here, tried)) end
   if way == "webhook" then profiles.save(name, fields) end
   here:note(("stored as profile %s in %s"):format(name, profiles.path()))
+  local chosen, _, source = pcall(portals.choose)
+  if not chosen or source ~= "profile " .. name then
+    here:note(("it is used with --profile %s%s"):format(name,
+      source == "BITRIX24_WEBHOOK" and "; otherwise BITRIX24_WEBHOOK is, as long as that is set"
+      or " or BITRIX24_PROFILE=" .. name))
+  end
 end

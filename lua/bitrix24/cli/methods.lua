@@ -50,6 +50,7 @@ return function(here, options)
     here:write(("%s%s  %s\n"):format(name, (" "):rep(width - #name), about(catalogue.find(name))))
   end
   if #found > 0 then return 0 end
-  here:fail("no method has these words in its name", hints.closest(concat(words, ".")))
+  here:fail("no method has these words in its name",
+    hints.closest(concat(words, ".")) or "fewer or shorter words find more")
   return 1
 end

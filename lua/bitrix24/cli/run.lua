@@ -5,27 +5,51 @@ local bitrix24 = require "bitrix24"
 local errors = require "bitrix24.errors"
 local portals = require "bitrix24.cli.portal"
 
-local error, load, loadfile, pcall = error, load, loadfile, pcall
-local pairs, tostring, type = pairs, tostring, type
+local error, loadfile, pcall = error, loadfile, pcall
+local pairs, setmetatable, tostring, type = pairs, setmetatable, tostring, type
 local getenv = os.getenv
 local globals = _G
-local move, unpack = table.move, table.unpack
+local unpack = table.unpack
 
 local _ENV = nil -- luacheck: ignore
 
-local function read(here, name)
-  if name == "-" then return load(here.input:read("a") or "", "=stdin") end
+local function read(name)
+  if name == "-" then return loadfile() end -- standard input, with its line of #! as in a file
   return loadfile(name)
 end
 
---- Let the script's connect() speak to `open(given)`, also by `bitrix24.crm…`.
+--- The arguments as lua5.4 gives them, with this command as the interpreter.
+local function arguments_of(script, count)
+  local ours, out = globals.arg, {}
+  local place = #ours - count
+  for i, word in pairs(ours) do out[i - place] = word end
+  out[0] = script
+  return out
+end
+
 --- The script names the portal of the environment, where --profile names another.
 local function is_overruled(given, options)
   local address = type(given) == "table" and given.webhook or given
   return options.profile ~= nil and address ~= nil and address == getenv("BITRIX24_WEBHOOK")
 end
 
-local function with_connect(options, open, f)
+--- Portals of the script's own tell of their requests, too.
+local function heard(given, here)
+  local log = here:log()
+  if not log or type(given) ~= "table" and type(given) ~= "string" then return given end
+  local out = {}
+  for name, value in pairs(type(given) == "table" and given or { webhook = given }) do out[name] = value end
+  local own = out.log
+  out.log = type(own) ~= "function" and own or function(event)
+    log(event)
+    if own then own(event) end
+  end
+  return out
+end
+
+--- Let the script's connect() speak to `open(given)`, also by `bitrix24.crm…`,
+-- until what is returned is closed.
+local function stand_in(here, options, open)
   local connect = bitrix24.connect
   bitrix24.connect = function(given)
     if is_overruled(given, options) then
@@ -34,38 +58,40 @@ local function with_connect(options, open, f)
       rest.webhook = nil
       return open(rest)
     end
-    if portals.is_open_question(given) then return open(given) end
-    return connect(given)
+    if portals.is_open_question(given) then return open(given or {}) end
+    return connect(heard(given, here))
   end
-  local ok, e = pcall(f)
-  bitrix24.connect = connect
-  if not ok then error(e, 0) end
+  return setmetatable({}, { __close = function() bitrix24.connect = connect end })
+end
+
+--- The portal that makes the plan. The script may need none of ours: then it is
+-- one that nothing is asked of.
+local function planner(here, options, connect)
+  local ok, chosen = pcall(portals.options, options, here)
+  if not ok and (options.profile or not errors.is_error(chosen)) then error(chosen, 0) end
+  return connect(ok and chosen or { webhook = "https://nowhere.invalid/rest/1/none/" })
 end
 
 ---@param here bitrix24.cli.Console
 ---@param options table
 ---@param arguments string[]? of the script
 return function(here, options, arguments)
-  local chunk, why = read(here, options.SCRIPT)
+  local chunk, why = read(options.SCRIPT)
   if not chunk then errors.config("cannot run: " .. tostring(why)) end
+  if options.profile then portals.choose(options.profile) end -- the command's mistake, not the script's
   arguments = arguments or {}
-  globals.arg = move(arguments, 1, #arguments, 1, { [0] = options.SCRIPT })
+  globals.arg = arguments_of(options.SCRIPT, #arguments)
   local connect = bitrix24.connect
   local function script()
-    local function open(given) return connect(portals.options(options, here, given)) end
-    with_connect(options, open, function()
-      chunk(unpack(arguments))
+    local guard <close> = stand_in(here, options, function(given) -- luacheck: ignore 211
+      return connect(portals.options(options, here, given.log and heard(given, here) or given))
     end)
+    here.of_script = true -- from here on, what goes wrong has lines of its own to name
+    chunk(unpack(arguments))
   end
+  if not options.plan then return script() end
   -- while a plan is made, portals that the script opens are planned too
-  local function plan()
-    local portal <close> = connect(portals.options(options, here))
-    local report = tostring(portal:plan(script))
-    here:write(report:sub(-1) == "\n" and report or report .. "\n")
-  end
-  local ok, e = pcall(options.plan and plan or script)
-  if ok then return end
-  -- its own mistakes are no wrong usage of the command, and it has lines to name
-  if errors.is_error(e) then e.of_script = true end
-  error(e, 0)
+  local portal <close> = planner(here, options, connect)
+  local report = tostring(portal:plan(script))
+  here:write(report:sub(-1) == "\n" and report or report .. "\n")
 end

@@ -41,11 +41,13 @@ end
 ---@param command string[]? what to run
 return function(here, options, command)
   local settings, message, hint = given.options(options.OPTION)
-  if not settings then errors.config(message, hint) end
+  if not settings then errors.config(message, hint and "give key=value, e.g. contacts=500") end
   settings.port, settings.tls = options.port or settings.port, options.tls or settings.tls
   local loaded, sandbox = pcall(require, "bitrix24.sandbox")
   if not loaded then
-    errors.config("the sandbox is not installed", "luarocks install bitrix24-sandbox")
+    local missing = tostring(sandbox):find("module 'bitrix24.sandbox' not found", 1, true)
+    errors.config("the sandbox " .. (missing and "is not installed"
+      or "cannot be loaded: " .. tostring(sandbox):match("^[^\n]*")), "luarocks install bitrix24-sandbox")
   end
   local sb <close> = sandbox.start(settings)
   if command and #command > 0 then return run(sb, command) end

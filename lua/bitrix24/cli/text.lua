@@ -1,12 +1,14 @@
 --- Values as text: JSON on one line or for people, and the cells of tables.
 
 local json = require "bitrix24.json"
+local width = require "bitrix24.cli.width"
 
 local concat, sort = table.concat, table.sort
-local math_type = math.type
-local gsub, sub = string.gsub, string.sub
-local char_at, length = utf8.offset, utf8.len
-local error, ipairs, next, pairs, tostring, type = error, ipairs, next, pairs, tostring, type
+local math_type, tointeger = math.type, math.tointeger
+local byte, find, format, gmatch, gsub = string.byte, string.find, string.format, string.gmatch, string.gsub
+local length = utf8.len
+local error, ipairs, next, pairs = error, ipairs, next, pairs
+local tonumber, tostring, type = tonumber, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -72,7 +74,17 @@ local function put(out, value, indent, colors)
   out[#out + 1] = color .. text.line(value) .. (color ~= "" and colors.off or "")
 end
 
---- JSON for people.
+local function escape_c1(line)
+  return (gsub(line, "\xC2([\x80-\x9F])", function(last) return format("\\u%04x", byte(last)) end))
+end
+
+--- JSON that a terminal does not obey: the controls that JSON lets stand for
+-- themselves, DEL and those of C1 (U+0080 to U+009F), as escapes.
+---@param line string
+---@return string
+function text.harmless(line) return escape_c1((gsub(line, "\127", "\\u007f"))) end
+
+--- JSON for people, at a terminal.
 ---@param value any
 ---@param color boolean?
 ---@param indent string? what stands before the lines behind the first
@@ -80,23 +92,32 @@ end
 function text.pretty(value, color, indent)
   local out = {}
   put(out, value, indent or "", color and COLORS or PLAIN)
-  return concat(out)
+  return text.harmless(concat(out))
 end
 
---- The field of a record at "a.b"; a record that is no object is "value".
+--- A field of a table by its name; those of an array are counted from `first`.
+local function part(value, step, first)
+  local inner = value[step]
+  if inner == nil and find(step, "^%d+$") then inner = value[tointeger(tonumber(step)) + 1 - first] end
+  return inner
+end
+
+--- The field of a record at "a.b"; a record that is no object is "value", and
+-- the columns of one that is an array are 1, 2, …
 ---@param record any
 ---@param column string
 ---@return any
 function text.field(record, column)
-  if type(record) ~= "table" then return column == "value" and record or nil end
-  local value = record[column]
-  if value ~= nil or not column:find(".", 1, true) then return value end
+  if type(record) ~= "table" then
+    if column == "value" then return record end
+    return nil
+  end
+  local value = part(record, column, 1)
+  if value ~= nil or not find(column, ".", 1, true) then return value end
   value = record
-  for step in column:gmatch("[^.]+") do
+  for step in gmatch(column, "[^.]+") do
     if type(value) ~= "table" then return nil end
-    local inner = value[step]
-    if inner == nil and step:match("^%d+$") then inner = value[step + 1] end
-    value = inner
+    value = part(value, step, value == record and 1 or 0)
   end
   return value
 end
@@ -111,24 +132,45 @@ function text.cell(value)
   return tostring(value)
 end
 
---- A cell for a terminal, which must not obey what a portal stores: control
--- characters, those of C1 too, become spaces.
+local function escape(bytes)
+  return (gsub(bytes, ".", function(one) return format("\\x%02x", byte(one)) end))
+end
+
+--- A text for a terminal, which must not obey what a portal stores: control
+-- characters are shown as escapes, and so is what is no UTF-8.
+---@param line string
+---@param kept string? of the control characters, those that are harmless here
+---@return string
+function text.safe(line, kept)
+  line = gsub(line, "%c", function(one)
+    return kept and find(kept, one, 1, true) and one or escape(one)
+  end)
+  if not find(line, "[\x80-\xFF]") then return line end
+  if not length(line) then return (gsub(line, "[\x80-\xFF]+", escape)) end
+  return escape_c1(line)
+end
+
+--- A cell of a table, which is one line.
 ---@param value any
 ---@return string
 function text.shown(value)
-  local cell = gsub(text.cell(value), "%c", " ")
-  return (gsub(cell, "\xC2[\x80-\x9F]", " "))
+  local cell = text.cell(value)
+  if not find(cell, "[%c\x80-\xFF]") then return cell end
+  return text.safe((gsub(cell, "[\t\r\n]+", " ")))
 end
 
---- Letters of a text, bytes where it is no UTF-8.
-function text.width(line) return length(line) or #line end
+--- Columns that a text takes.
+text.width = width.of
 
 --- Cut or filled to a width.
-function text.fit(line, width)
-  local n = text.width(line)
-  if n <= width then return line .. (" "):rep(width - n) end
-  local cut = length(line) and char_at(line, width) or width
-  return sub(line, 1, cut - 1) .. "…"
+---@param line string
+---@param columns integer
+---@return string
+function text.fit(line, columns)
+  local n = width.of(line)
+  if n <= columns then return line .. (" "):rep(columns - n) end
+  local cut, used = width.cut(line, columns - 1)
+  return cut .. "…" .. (" "):rep(columns - 1 - used)
 end
 
 --- What people look for first.
@@ -155,6 +197,9 @@ function text.columns(records, people)
   end
   sort(names, function(a, b)
     if rank(a) ~= rank(b) then return rank(a) < rank(b) end
+    local x, y = tonumber(a), tonumber(b) -- of an array
+    if x and y and x ~= y then return x < y end
+    if (x == nil) ~= (y == nil) then return x ~= nil end
     return a < b
   end)
   return names

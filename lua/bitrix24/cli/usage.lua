@@ -54,7 +54,8 @@ JSON in a pipe.
   PARAMETER     key=text, key[sub]=text, key[]=text, key:=JSON, key@file to send
                 a file, @file.json or {…} for all of them, - for JSON from
                 standard input. Text becomes a number or a boolean where the
-                documentation says that the parameter is one.
+                documentation says that the parameter is one. What stands beside
+                JSON is merged into it, field by field; what comes later counts.
 
   -f, --format FORMAT     json, jsonl, csv or table
   -c, --columns A,B,C     the fields to show; a.b is field b of field a
@@ -63,8 +64,8 @@ JSON in a pipe.
   and those of every command: bitrix24 help options
 
 examples:
-  bitrix24 call crm.deal.get id=7
-  bitrix24 call crm.deal.add fields[TITLE]="New deal" fields[OPPORTUNITY]:=1500
+  bitrix24 call crm.contact.list 'filter[>ID]=100' 'order[LAST_NAME]=ASC'
+  bitrix24 call crm.deal.add 'fields[TITLE]=New deal' 'fields[OPPORTUNITY]:=15'
   echo '{"fields": {"TITLE": "New deal"}}' | bitrix24 call crm.deal.add -
 ]],
   },
@@ -89,7 +90,7 @@ PARAMETER is as in bitrix24 help call.
 
 examples:
   bitrix24 list crm.contact.list --format table --columns ID,NAME,LAST_NAME
-  bitrix24 list crm.deal.list filter[STAGE_ID]=NEW -f csv > deals.csv
+  bitrix24 list crm.deal.list 'filter[STAGE_ID]=NEW' -f csv > deals.csv
   bitrix24 list crm.item.list entityTypeId=3 -o all.csv --checkpoint all.state
 ]],
   },
@@ -185,7 +186,7 @@ examples:
     values = {},
     options = {
       "profile", "webhook", "oauth", "domain", "client_id", "listen", "oauth_url", "limits", "ca_file",
-      "no_check", "quiet", "verbose",
+      "no_check", "names", "quiet", "verbose",
     },
     help = [[
 usage: bitrix24 login [--webhook | --oauth] [options]
@@ -194,7 +195,8 @@ Asks for the address of an inbound webhook, or authorizes an application, tries
 it, and stores it below $XDG_CONFIG_HOME/bitrix24 for you alone (mode 0600).
 Secrets are asked for, or read line by line from standard input: never options.
 
-  -p, --profile NAME       the name to store it under (default)
+  -p, --profile NAME       the name to store it under; otherwise that in
+                           BITRIX24_PROFILE, or default
       --domain HOST        of an application: the portal
       --client-id ID       of an application
       --listen PORT        wait for the browser at http://127.0.0.1:PORT/ (with
@@ -203,6 +205,7 @@ Secrets are asked for, or read line by line from standard input: never options.
       --limits TARIFF      standard or enterprise, for every use of the profile
       --ca-file FILE       who signed the portal's certificate
       --no-check           store without trying
+      --names              print the names that are stored, and ask nothing
   -q, --quiet and -v, --verbose as everywhere
 
 examples:

@@ -9,6 +9,7 @@
 
 local flight = require "bitrix24.list.flight"
 local forms = require "bitrix24.list.forms"
+local params_of = require "bitrix24.list.params"
 local sequential = require "bitrix24.list.sequential"
 
 local error, next, pairs, pcall, setmetatable = error, next, pairs, pcall, setmetatable
@@ -30,7 +31,8 @@ local function launch(self, from)
   local list, offsets, offset = {}, {}, from
   local stop = end_of(self)
   while #list < self.width and offset < stop do
-    list[#list + 1], offsets[#offsets + 1] = self.form:params { offset = offset }, offset
+    list[#list + 1] = params_of.said(self.form:params { offset = offset })
+    offsets[#offsets + 1] = offset
     offset = offset + self.step
   end
   self.upto = offset
@@ -48,7 +50,8 @@ end
 --- Is it worth a batch from here on? Needs a total, and a page's step.
 local function foresees(self, offset)
   if not self.trust or not self.total or self.step < 1 then return false end
-  return end_of(self) - offset > self.step
+  local rest = end_of(self) - offset
+  return rest > self.step and flight.pays(self.caller, rest / self.step)
 end
 
 --- The walk asks for a page.
@@ -65,7 +68,7 @@ function Pool:send(params, position, form)
   end
   self.step, self.at = offset - self.at, offset
   if not ticket and foresees(self, offset) then
-    self.width = self.width or flight.widest(self.caller, params)
+    self.width = self.width or flight.widest(self.caller, params_of.said(params))
     if self.width > 1 then
       launch(self, offset)
       ticket = self.tickets[offset]

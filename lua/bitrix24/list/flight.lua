@@ -96,6 +96,16 @@ function flight.widest(caller, params)
   return max(1, min(wire.WIDTH_MAX, wire.BYTES_MAX // (#command + 16)))
 end
 
+--- Is a request of its own worth it for so many pages? Single calls travel with
+-- those of the functions that run beside: then only where they would take more.
+---@param caller table
+---@param pages number
+---@return boolean
+function flight.pays(caller, pages)
+  local beside = caller.beside and caller.beside() or 1
+  return beside < 2 or pages > beside
+end
+
 local function duration(response)
   return response and type(response.time) == "table" and tonumber(response.time.duration) or nil
 end

@@ -56,8 +56,9 @@ end
 
 --- How many pages a window is expected to need.
 local function pages_for(self, window)
-  if window.alone or self.width < 2 or not self.path then return 1 end
   local count, expected = self.width, window.expected
+  if window.alone or count < 2 or not self.path then return 1 end
+  if not flight.pays(self.caller, (expected or 0) / self.size) then return 1 end
   if window.hi then
     count = min(count, ceil((window.hi - window.lo) / self.size))
     if expected and self.gap > 1 then
@@ -134,7 +135,7 @@ local function plan(self)
   if hi then
     window.hi, window.expected, window.cut = hi, size, nil
   elseif not self.total and not self.probed and self.lookahead > 0 and self.width >= WINDOW_WIDTH_MIN
-    and wanted > self.size * self.width then
+    and wanted > self.size * self.width and flight.pays(self.caller, 0) then
     window.probe, self.probed = true, true
   end
   return window

@@ -48,6 +48,12 @@ local function order_refusal(name, order, id)
   return not by_id and ("%s is the caller's own"):format(name) or nil
 end
 
+--- The id is put into a selection that is a list.
+local function select_refusal(name, select)
+  local is_list = type(select) == "table" and (select[1] ~= nil or next(select) == nil)
+  return select ~= nil and not is_list and ("%s is not a list of fields"):format(name) or nil
+end
+
 --- Why the list cannot be walked by id; nil when it can.
 ---@param caller table
 ---@param params table
@@ -65,11 +71,12 @@ function shape.refusal(caller, params)
   local filter_name, filter = params_of.find(params, key.filter)
   local order_name, order = params_of.find(params, key.order)
   return filter_refusal(filter_name, filter) or order_refusal(order_name, order, key.id)
+    or select_refusal(params_of.find(params, "select"))
 end
 
 --- A selection with the id in it: the walk goes on from there.
 local function with_id(select, id)
-  if type(select) ~= "table" or select[1] == nil then return select end
+  if select == nil or select[1] == nil then return nil end
   for _, name in ipairs(select) do
     if name == "*" or type(name) == "string" and lower(name) == lower(id) then return select end
   end

@@ -2,15 +2,57 @@
 -- are never changed: what is written goes into copies.
 
 local errors = require "bitrix24.errors"
+local json = require "bitrix24.json"
 
 local lower, match = string.lower, string.match
 local math_type, tointeger = math.type, math.tointeger
-local getmetatable, pairs, setmetatable = getmetatable, pairs, setmetatable
+local getmetatable, next, pairs, setmetatable = getmetatable, next, pairs, setmetatable
 local tonumber, tostring, type = tonumber, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
 local params = {}
+
+--- Parameters nest so deep at most; what is deeper is refused when it is sent.
+local DEPTH_MAX = 100
+
+local function keep(value, known, depth)
+  if type(value) ~= "table" or depth > DEPTH_MAX then return value end
+  local kind = json.kind(value)
+  if getmetatable(value) ~= nil and (kind == nil or kind == "file") then return value end
+  local out = known[value]
+  if out then return out end
+  out = {}
+  known[value] = out
+  for key, item in next, value do out[key] = keep(item, known, depth + 1) end
+  return setmetatable(out, getmetatable(value))
+end
+
+--- The parameters as they are now, whatever becomes of the caller's tables
+-- while the list is read; marks such as bitrix24.array stay.
+---@param from any
+---@return table
+function params.keep(from)
+  return keep(type(from) == "table" and from or {}, {}, 1)
+end
+
+local SILENT = { filter = true, order = true, select = true }
+
+--- Parameters without an empty filter, order or selection: it says nothing,
+-- and a command of a batch cannot hold it.
+---@param from table
+---@return table
+function params.said(from)
+  local out = from
+  for key, value in pairs(from) do
+    if type(key) == "string" and SILENT[lower(key)] and type(value) == "table"
+      and next(value) == nil then
+      if out == from then out = params.copy(from) end
+      out[key] = nil
+    end
+  end
+  return out
+end
 
 --- A copy of the outer table; a mark such as bitrix24.array stays.
 ---@param from any

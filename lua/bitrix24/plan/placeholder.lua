@@ -4,9 +4,10 @@
 --     local id = portal.crm.deal.add{ … }     -- <result of crm.deal.add #1>
 --     id.ID                                   -- <result of crm.deal.add #1>.ID
 --
--- It prints as what it stands for, also in a text and in later parameters. Taken
--- for a list it has one item, which stands for each. It cannot be calculated or
--- compared with: what a script does then depends on what nobody knows.
+-- It prints as what it stands for, also in a text and in later parameters, and
+-- the same place is the same value, also as a key. Taken for a list it has one
+-- item, which stands for each. It cannot be calculated or compared with, nor
+-- called: what a script does then depends on what nobody knows.
 
 local errors = require "bitrix24.errors"
 
@@ -19,15 +20,19 @@ local _ENV = nil -- luacheck: ignore
 -- that one which outlives its plan is refused and not sent.
 local TEXT = {}
 
+--- Key of the placeholders of its places, by name.
+local PLACES = {}
+
+--- The name is for people: "number expected, got result not known in a plan".
 ---@class bitrix24.Placeholder
-local Placeholder = { __name = "bitrix24.placeholder" }
+local Placeholder = { __name = "result not known in a plan" }
 
 local placeholder = {}
 
 ---@param text string
 ---@return bitrix24.Placeholder
 function placeholder.new(text)
-  return setmetatable({ [TEXT] = text }, Placeholder)
+  return setmetatable({ [TEXT] = text, [PLACES] = {} }, Placeholder)
 end
 
 --- The text of a placeholder, nil for every other value.
@@ -39,14 +44,13 @@ function placeholder.text(value)
 end
 
 function Placeholder.__index(self, key)
-  local text = rawget(self, TEXT)
-  if type(key) == "string" then
-    return placeholder.new(key:find("^[%a_][%w_]*$") and ("%s.%s"):format(text, key)
-      or ("%s[%q]"):format(text, key))
-  elseif key == 1 then
-    return placeholder.new(text .. "[1]")
+  local text, places = rawget(self, TEXT), rawget(self, PLACES)
+  if type(key) ~= "string" and key ~= 1 then return nil end
+  if not places[key] then
+    places[key] = placeholder.new(key == 1 and text .. "[1]"
+      or key:find("^[%a_][%w_]*$") and ("%s.%s"):format(text, key) or ("%s[%q]"):format(text, key))
   end
-  return nil
+  return places[key]
 end
 
 function Placeholder.__len() return 1 end
@@ -75,5 +79,6 @@ for _, name in next, {
   Placeholder["__" .. name] = refuse("calculated with")
 end
 for _, name in next, { "lt", "le" } do Placeholder["__" .. name] = refuse("compared") end
+Placeholder.__call = refuse("called")
 
 return placeholder

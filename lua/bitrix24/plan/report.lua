@@ -7,6 +7,7 @@ local json = require "bitrix24.json"
 
 local concat, sort = table.concat, table.sort
 local ceil, max = math.ceil, math.max
+local find = string.find
 local ipairs, next, pairs, setmetatable, tostring, type =
   ipairs, next, pairs, setmetatable, tostring, type
 
@@ -25,8 +26,8 @@ local TEXT_MAX = 200
 ---@field requests integer the script would make, batches included
 ---@field batches integer
 ---@field reads integer calls that were answered
----@field writes { method: string, version: integer, params: table, number: integer }[] in order
----@field unasked table[] reads that need the result of a write, in the same form
+---@field writes bitrix24.PlannedCall[] in order
+---@field unasked bitrix24.PlannedCall[] reads that need the result of a write
 ---@field scopes string[] that the methods need
 ---@field unknown string[] methods that are not in the catalogue
 ---@field seconds integer the least that the requests take at the standard limits
@@ -63,26 +64,31 @@ local function plural(count, word)
   return ("%d %s%s"):format(count, word, count == 1 and "" or word:find("ch$") and "es" or "s")
 end
 
-local function put_calls(out, calls, prefix)
-  local width = #tostring(calls[#calls].number) + #prefix
-  for _, call in ipairs(calls) do
-    local number = prefix .. call.number
-    out[#out + 1] = ("  %s%s  %s%s %s"):format((" "):rep(width - #number), number, call.method,
-      call.known and "" or " (not in the catalogue)", in_json(call.params))
+--- What the report says of a call.
+---@param call table method, params, known
+---@return string
+function report.line(call)
+  return ("%s%s %s"):format(call.method, call.known and "" or " (not in the catalogue)", in_json(call.params))
+end
+
+local function put_calls(out, calls, lines)
+  local width = #tostring(calls[#calls].number)
+  for i, call in ipairs(calls) do
+    out[#out + 1] = ("  %s#%d  %s"):format((" "):rep(width - #tostring(call.number)), call.number, lines[i])
   end
 end
 
-local function write(self)
+local function write(self, lines)
   local out = {}
   if #self.writes == 0 then
     out[1] = "Plan: no writes."
   else
     out[1] = ("Plan: %s, not sent."):format(plural(#self.writes, "write"))
-    put_calls(out, self.writes, "#")
+    put_calls(out, self.writes, lines[self.writes])
   end
   if #self.unasked > 0 then
     out[#out + 1] = ("Not asked, for want of a write's result: %s."):format(plural(#self.unasked, "read"))
-    put_calls(out, self.unasked, "#")
+    put_calls(out, self.unasked, lines[self.unasked])
   end
   out[#out + 1] = ("Requests: %d, of them %s; %s answered."):format(self.requests,
     plural(self.batches, "batch"), plural(self.reads, "read"))
@@ -102,10 +108,13 @@ local function scopes_of(used)
   local scopes, unknown, seen = {}, {}, { basic = true }
   for method, row in pairs(used) do
     if not row then unknown[#unknown + 1] = method end
-    local scope = row and row.scope[1]
-    if scope and not seen[scope] then
-      seen[scope] = true
-      scopes[#scopes + 1] = scope
+    for i, scope in ipairs(row and row.scope or {}) do
+      -- any of user, user_basic and user_brief will do, others add up
+      local wanted = i == 1 or not find(scope, "^user_")
+      if wanted and not seen[scope] then
+        seen[scope] = true
+        scopes[#scopes + 1] = scope
+      end
     end
   end
   sort(scopes)
@@ -115,13 +124,14 @@ end
 
 --- The plan of a book that is full.
 ---@param book bitrix24.Book
----@param clean fun(text: string): string
 ---@return bitrix24.Plan
-function report.new(book, clean)
+function report.new(book)
   local writes, unasked = {}, {}
+  local lines = { [writes] = {}, [unasked] = {} }
   for _, entry in ipairs(book.held) do
     if not entry.skipped then
       local list = entry.write and writes or unasked
+      lines[list][#list + 1] = entry.line
       list[#list + 1] = {
         method = entry.method, version = entry.version, params = entry.params, number = entry.number,
         known = entry.known,
@@ -134,7 +144,7 @@ function report.new(book, clean)
     unasked = unasked, scopes = scopes, unknown = unknown,
     seconds = max(0, ceil((book.requests - BURST) / RATE)),
   }
-  made[TEXT] = clean(write(made)) -- now: a closed portal knows its secrets no more
+  made[TEXT] = write(made, lines)
   return setmetatable(made, Plan)
 end
 

@@ -16,7 +16,7 @@ local exchange = require "bitrix24.record.exchange"
 local front = require "bitrix24.front"
 local json = require "bitrix24.json"
 
-local find, match = string.find, string.match
+local find, gsub, match = string.find, string.gsub, string.match
 local ipairs, pairs, select, setmetatable = ipairs, pairs, select, setmetatable
 local tostring, type = tostring, type
 local open = io.open
@@ -89,8 +89,8 @@ local function read_batch2(self, line)
   for key in pairs(map_of(map_of(line.request).cmd)) do keys[#keys + 1] = key end
   sort(keys, function(a, b) return tostring(a) < tostring(b) end)
   for _, key in ipairs(keys) do
-    local command = line.request.cmd[key]
-    local method, query = match(tostring(command), "^([^?]*)%??(.*)$")
+    local command = tostring(line.request.cmd[key])
+    local method, query = match(command, "^([^?]*)%??(.*)$")
     local fault = faults[key]
     local ran = fault ~= nil or results[key] ~= nil
     local apart = ran and not find(command, "$result", 1, true) and not find(command, "%24result", 1, true)
@@ -103,10 +103,17 @@ local function read_batch2(self, line)
   return out
 end
 
+--- A command as it may stand in a script's own `batch` call.
+local function command3(given)
+  local command = map_of(given)
+  return { method = tostring(command.method), query = command.query }
+end
+
 local function read_batch3(self, line)
   local out = {}
   local results = map_of(map_of(line.answer).result)
-  for i, command in ipairs(map_of(line.request)) do
+  for i, one in ipairs(map_of(line.request)) do
+    local command = command3(one)
     local key = results[i] ~= nil and exchange.command(command.method, 3, command.query) or nil
     out[i] = add_part(self, key, command.method, command.query, { result = results[i] }, results[i] ~= nil)
   end
@@ -119,25 +126,53 @@ local function read_line(self, line)
   add(self.whole, exchange.key(line.method, line.version, line.url or line.request), line)
 end
 
+--- What a line may say, by name. A recording may have passed through many hands.
+local LINE = {
+  method = "string", url = "string", outcome = "string", status = "number", attempts = "number",
+  type = "string", message = "string", location = "string", verdict = "table", text = "string",
+  base64 = "string", bytes = "number",
+}
+
+local function is_exchange(line)
+  if type(line) ~= "table" or line.method == nil then return false end
+  for name, kind in pairs(LINE) do
+    if line[name] ~= nil and type(line[name]) ~= kind then return false end
+  end
+  local verdict = line.verdict
+  return not verdict or type(verdict.kind) == "string"
+end
+
+--- The lines of a file, one by one.
+local function each_line(path)
+  local file, why = open(path, "rb")
+  return function()
+    local text
+    if file then text, why = file:read("l") end
+    if why then refuse(path, (gsub(why, "^.*: ", ""))) end
+    return text
+  end, file
+end
+
 --- Read a recording.
 ---@param path string
 ---@param strict boolean
 ---@return bitrix24.Recording
 function replay.read(path, strict)
-  local file <close>, why = open(path, "rb")
-  if not file then refuse(path, why) end
+  local next_line, file = each_line(path)
+  local guard <close> = file -- luacheck: ignore
   local self = setmetatable({ path = path, strict = strict, whole = {}, parts = {}, known = {} }, Recording)
   local number = 0
-  for text in file:lines() do
+  for text in next_line do
     number = number + 1
     local line = exchange.decode(text)
     if number == 1 then
       if type(line) ~= "table" or line.recording ~= "bitrix24" then refuse(path, "it is no recording") end
       if line.version ~= 1 then refuse(path, "it is of a later version") end
-      self.origin = type(line.origin) == "string" and line.origin or NOWHERE
-    elseif type(line) ~= "table" or type(line.method) ~= "string" then
+      self.origin = type(line.origin) == "string" and find(line.origin, "^https?://[^/]+$") and line.origin
+        or NOWHERE
+    elseif not is_exchange(line) then
       -- the last line of a script that was killed
-      if file:read("l") then refuse(path, ("line %d is no exchange"):format(number)) end
+      if next_line() then refuse(path, ("line %d is no exchange"):format(number)) end
     else
       line.version = line.version == 3 and 3 or 2
       read_line(self, line)
@@ -255,7 +290,7 @@ local function compose2(self, call, request)
   for key in pairs(map_of(request.cmd)) do keys[#keys + 1] = key end
   sort(keys)
   for _, key in ipairs(keys) do
-    local command = request.cmd[key]
+    local command = tostring(request.cmd[key])
     local method, query = match(command, "^([^?]*)%??(.*)$")
     local part, failure = part_of(self, method, command, query)
     if not part then return failure end
@@ -275,7 +310,8 @@ end
 --- One of REST 3.0: all or nothing.
 local function compose3(self, call, request)
   local results = {}
-  for i, command in ipairs(request) do
+  for i, one in ipairs(request) do
+    local command = command3(one)
     local params = command.query
     local key = exchange.command(command.method, 3, params)
     local part, failure = part_of(self, command.method, key, params)

@@ -80,6 +80,28 @@ local function finish(array)
   return result
 end
 
+--- Decode the fields of a multipart form; its files are no parameters to PHP either.
+---@param text string
+---@param content_type string with the boundary
+---@return table params
+function form.multipart(text, content_type)
+  local root = new_array()
+  local boundary = match(content_type, "boundary=\"([^\"]+)") or match(content_type, "boundary=([^;%s]+)")
+  local delimiter = boundary and "\r\n--" .. boundary
+  text = "\r\n" .. text
+  local _, from = find(text, delimiter or "", 1, true)
+  while delimiter and from do
+    local stop, last = find(text, delimiter, from + 1, true)
+    local about, at = match(text, "^\r\n(.-)\r\n\r\n()", from + 1)
+    if stop and at and at <= stop and not find(about, "[; ]filename=") then
+      local key = match(about, "[; ]name=\"([^\"]*)\"")
+      if key then assign(root, key, sub(text, at, stop - 1)) end
+    end
+    from = last
+  end
+  return finish(root)
+end
+
 --- Decode a query string or form body.
 ---@param text string
 ---@return table params

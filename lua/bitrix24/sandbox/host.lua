@@ -2,8 +2,8 @@
 -- requests from the connections' threads and orders from the script that
 -- started the sandbox. Never in the script's state.
 
-local assert, error, ipairs, pairs, pcall, require, tostring, xpcall =
-  assert, error, ipairs, pairs, pcall, require, tostring, xpcall
+local assert, error, ipairs, pairs, require, tostring, xpcall =
+  assert, error, ipairs, pairs, require, tostring, xpcall
 local concat, sort = table.concat, table.sort
 local traceback = debug.traceback
 local json = require "bitrix24.json"
@@ -17,10 +17,32 @@ local system = require "bitrix24.sandbox.system"
 
 local _ENV = nil -- luacheck: ignore
 
+--- Parameters may nest as deep as an answer that is read; they are listed as they came.
+local DEPTH_MAX = 1000
+
 local controls = {}
+
+function controls.requests(portal) return json.array(portal.journal.list) end
+
+function controls.errors(portal) return json.array(portal.errors) end
+
+-- A control answers with a value, or nil and what the caller did wrong: text and,
+-- of a kind that does not exist, the kind and those that do.
+
+local function no_such_kind(store, where, kind)
+  local names = json.array {}
+  for name in pairs(store.kinds) do names[#names + 1] = name end
+  sort(names)
+  local text = ("%sthere are no records of kind '%s'; the kinds are %s")
+    :format(where, tostring(kind), concat(names, ", "))
+  return { text = text, kind = kind, kinds = names }
+end
 
 --- The server is up: its address is known.
 function controls.begin(portal, order)
+  for kind in pairs(portal.options.fixture or {}) do
+    if not portal.store:has(kind) then return nil, no_such_kind(portal.store, "fixture: ", kind) end
+  end
   local tokens = portal.tokens
   portal.url, portal.domain = order.url, order.domain
   portal.moves = moves.new(portal)
@@ -39,29 +61,29 @@ function controls.begin(portal, order)
   }
 end
 
-function controls.requests(portal) return json.array(portal.journal.list) end
+-- Kinds that are one in the store: a department is a node of the structure.
+local NODES = { departments = "DEPARTMENT", teams = "TEAM" }
 
-function controls.errors(portal) return json.array(portal.errors) end
-
--- A control answers with a value, or nil and what the caller did wrong.
-
-local function no_such_kind(store, kind)
-  local names = {}
-  for name in pairs(store.kinds) do names[#names + 1] = name end
-  sort(names)
-  return ("there are no records of kind '%s'; the kinds are %s"):format(tostring(kind), concat(names, ", "))
+local function nodes_of(store, node_type)
+  local list = {}
+  for _, node in ipairs(store:records("nodes")) do
+    if node.type == node_type then list[#list + 1] = node end
+  end
+  return list
 end
 
 function controls.records(portal, order)
-  local done, records = pcall(portal.store.records, portal.store, order.kind)
-  if done and records then return json.array(records) end
-  return nil, no_such_kind(portal.store, order.kind)
+  local store, kind = portal.store, order.kind
+  if NODES[kind] then return json.array(nodes_of(store, NODES[kind])) end
+  if store:has(kind) then return json.array(store:records(kind)) end
+  return nil, no_such_kind(store, "", kind)
 end
 
 function controls.set(portal, order)
-  local done, problem = pcall(portal.store.set, portal.store, order.kind, order.id, order.fields)
-  if done then return true end
-  return nil, tostring(problem)
+  local store, fields = portal.store, order.fields
+  if not store:has(order.kind) then return nil, no_such_kind(store, "set: ", order.kind) end
+  store:set(order.kind, order.id, fields)
+  return true
 end
 
 function controls.fault(portal, order)
@@ -117,9 +139,6 @@ return function(text, helpers)
   local store = stores.new { seed = options.seed, sizes = options.sizes, fixture = options.fixture }
   local portal = portals.new(options, store, helpers.now)
   load_domains(portal)
-  for kind in pairs(options.fixture or {}) do
-    if not store.kinds[kind] then error("fixture: " .. no_such_kind(store, kind), 0) end
-  end
 
   local function handle(http_method, uri, headers, body)
     local request = { http_method = http_method, uri = uri, headers = headers, body = body }
@@ -133,8 +152,8 @@ return function(text, helpers)
   local function control(order_text)
     local order = assert(json.decode(order_text, { nulls = "keep" }))
     local run = controls[order.op]
-    local value, problem = run(portal, order)
-    local answer, where, why = json.encode { answer = value, problem = problem }
+    local value, refused = run(portal, order)
+    local answer, where, why = json.encode({ answer = value, refused = refused }, nil, nil, DEPTH_MAX)
     if not answer then error(("%s: %s"):format(tostring(where), tostring(why)), 0) end
     return answer
   end

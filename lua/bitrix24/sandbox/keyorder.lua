@@ -1,6 +1,7 @@
 --- The order in which the keys of an object arrived. JSON objects and form
 -- arrays are ordered for PHP: batch commands run in the order sent
--- (settings/how-to-call-rest-api/batch) and several sort fields rank by it.
+-- (settings/how-to-call-rest-api/batch), several sort fields rank by it, and
+-- some methods of tasks go by places.
 -- Lua tables forget it, so it is kept beside them, weakly.
 
 local find, match, sub = string.find, string.match, string.sub
@@ -104,7 +105,7 @@ end
 function keyorder.learn(text, value)
   if type(value) ~= "table" then return end
   if not find(text, "[Oo][Rr][Dd][Ee][Rr]") and not find(text, "[Cc][Mm][Dd]")
-    and not find(text, "[Ss][Oo][Rr][Tt]") then
+    and not find(text, "[Ss][Oo][Rr][Tt]") and not find(text, "[Tt][Aa][Ss][Kk][Ii][Dd]") then
     return
   end
   scan(text, match(text, "^%s*()"), value)

@@ -47,9 +47,11 @@ local function read_path(path)
   return target
 end
 
-local function is_json(request)
-  return find((request.headers["content-type"] or ""):lower(), "json", 1, true) ~= nil
+local function is_typed(request, kind)
+  return find((request.headers["content-type"] or ""):lower(), kind, 1, true) ~= nil
 end
+
+local function is_json(request) return is_typed(request, "json") end
 
 local function decode_json(text)
   if find(text, "^%s*$") then return {} end
@@ -67,6 +69,8 @@ local function read_params2(request, query)
   if is_json(request) then
     body = decode_json(request.body)
     if not body then return params, failure.new("INVALID_REQUEST", "The request body is not valid JSON") end
+  elseif is_typed(request, "multipart/form-data") then
+    body = form.multipart(request.body, request.headers["content-type"])
   else
     body = form.decode(request.body)
   end
@@ -83,7 +87,7 @@ end
 --- Parameters of REST 3.0: a JSON body and nothing else.
 local function read_params3(request)
   if request.http_method ~= "POST" or request.body == "" then
-    if request.body == "" and find((request.headers["content-type"] or ""):lower(), "form", 1, true) then
+    if request.body == "" and is_typed(request, "form") then
       return {}, failure.new3("INVALIDJSONEXCEPTION", "The request body is not valid JSON")
     end
     return {}

@@ -7,7 +7,7 @@
 
 local error, getmetatable, ipairs, pairs, setmetatable, tonumber, tostring, type =
   error, getmetatable, ipairs, pairs, setmetatable, tonumber, tostring, type
-local tointeger, maxinteger = math.tointeger, math.maxinteger
+local max, maxinteger, tointeger = math.max, math.maxinteger, math.tointeger
 local concat, insert, remove, sort = table.concat, table.insert, table.remove, table.sort
 local null = require "bitrix24.json".null
 local default_sizes = require "bitrix24.sandbox.seed".sizes
@@ -89,14 +89,41 @@ function store.new(options)
   }, Store)
 end
 
+--- Records of the fixture, each with an id: its own, however it is written, else
+-- one that is free. nil where the fixture says nothing of the kind.
+---@param kind string
+---@param id_field string
+---@return table[]?
+function Store:given(kind, id_field)
+  local records = self.fixture[kind]
+  if not records then return nil end
+  local list, taken, last = {}, {}, 0
+  for i, record in ipairs(records) do
+    local mine = copy(record)
+    local id = to_id(mine[id_field] or mine.ID or mine.id)
+    mine.ID, mine.id = nil, nil
+    mine[id_field] = id
+    if id then taken[id], last = true, max(last, id) end
+    list[i] = mine
+  end
+  for i, mine in ipairs(list) do
+    if not mine[id_field] then
+      local id = taken[i] and last + 1 or i
+      mine[id_field], taken[id], last = id, true, max(last, id)
+    end
+  end
+  return list
+end
+
 --- Declare a kind of records.
 ---@param kind string
 ---@param definition table { id = name of the id field ("ID"), make = fun(seed, id): table,
----  size = how many, records = list to begin with instead of a generator }
+---  size = how many, records = list to begin with instead of a generator, given = the fixture's }
 function Store:define(kind, definition)
-  local records = self.fixture[kind] or definition.records
+  local id_field = definition.id or "ID"
+  local records = definition.given or self:given(kind, id_field) or definition.records
   local collection = {
-    id = definition.id or "ID",
+    id = id_field,
     make = definition.make,
     base = not records and tointeger(tonumber(definition.size)) or 0,
     initial = records,

@@ -1,7 +1,8 @@
--- Tasks in both versions of the API, and the small collections that page in
+-- Tasks in both versions of the API, their comments, and the small collections that page in
 -- the ways nothing else does: the event log (a page, or a cursor over a
 -- field), knowledge bases (a cursor of two values), analytics sources (`page`).
 
+local comments = require "bitrix24.sandbox.tasks.comments"
 local eventlog = require "bitrix24.sandbox.tasks.eventlog"
 local notes = require "bitrix24.sandbox.tasks.notes"
 local records = require "bitrix24.sandbox.tasks.records"
@@ -19,6 +20,7 @@ return function(portal)
   portal:method("tasks.task.list", new, rest3.list)
   portal:method("tasks.task.get", new, rest3.get)
   portal:method("tasks.task.add", { version = 3, scope = "tasks", write = true }, rest3.add)
+  comments(portal)
   eventlog(portal)
   notes(portal)
   sources(portal)

@@ -27,9 +27,9 @@ function bitrix24.use(given) end
 function bitrix24.array(items) end
 
 ---An object whose keys keep their order: `ordered{ {"LAST_NAME", "ASC"}, {"ID", "DESC"} }`.
----@param pairs { [1]: string, [2]: any }[]
+---@param pairs_list { [1]: string, [2]: any }[]
 ---@return table
-function bitrix24.ordered(pairs) end
+function bitrix24.ordered(pairs_list) end
 
 ---File content for a parameter.
 ---@param source string|{ name: string, content: string } a path, or the file itself
@@ -82,7 +82,7 @@ function bitrix24.state(handle) end
 ---@field loop? table an adapter of the host's event loop
 ---@field log? fun(event: table) told of every request, without secrets
 ---@field record? string a file that every exchange is written to, without secrets
----@field replay? string a file of exchanges to answer from
+---@field replay? string|{ path: string, strict: boolean? } a file of exchanges to answer from
 ---@field profile? string what `bitrix24 login` stored under this name
 
 ---Options of one call.
@@ -195,10 +195,22 @@ function PortalMethods:close() end
 
 ---What a script would do; `tostring` is a report.
 ---@class bitrix24.Plan
----@field requests integer
+---@field requests integer that the script would make, batches included
 ---@field batches integer
----@field writes table[] method and parameters, in order
----@field scopes string[]
+---@field reads integer calls that were answered
+---@field writes bitrix24.PlannedCall[] in order
+---@field unasked bitrix24.PlannedCall[] reads that need the result of a write
+---@field scopes string[] that the methods need
+---@field unknown string[] methods that are not in the catalogue
+---@field seconds integer the least that the requests take at the standard limits
+
+---A call that a plan has held back.
+---@class bitrix24.PlannedCall
+---@field method string
+---@field version integer 2 or 3
+---@field params table as they would be sent; placeholders and references are their texts
+---@field number integer its place among the writes, or among the unasked reads
+---@field known boolean is the method in the catalogue
 
 ---A portal. `portal:call(name, params)` and `portal:batch()` are also the
 ---platform's domain `call` and method `batch`.
@@ -252,6 +264,7 @@ function Batch:run(opts) end
 ---@field where? string the script's line that asked
 ---@field cause? any
 
+---A budget of requests, made by `bitrix24.limiter_file`.
 ---@class bitrix24.Limiter
 
 ---@class bitrix24.Tokens

@@ -7,6 +7,14 @@ local sandbox = {}
 ---@class bitrix24.SandboxOptions
 ---@field seed? integer the same seed gives the same records
 ---@field users? integer how many records of a kind there are
+---@field teams? integer
+---@field events? integer of the event log
+---@field notes? integer
+---@field sources? integer of biconnector
+---@field files? integer
+---@field hcm_companies? integer
+---@field types? integer smart processes
+---@field webforms? integer
 ---@field departments? integer
 ---@field chats? integer
 ---@field chat_users? integer members of each chat
@@ -20,7 +28,7 @@ local sandbox = {}
 ---@field items? integer of each smart process
 ---@field calllists? integer
 ---@field automatedsolutions? integer
----@field fixture? table|string records instead of made ones, or a JSON file of them
+---@field fixture? table<string, table[]>|string lists of records by kind instead of made ones, or a JSON file
 ---@field edition? "seeds"|"2026"
 ---@field scope? string[] what the webhook may use
 ---@field limits? "standard"|"enterprise"|false|table the portal's own
@@ -34,13 +42,30 @@ local sandbox = {}
 ---@field url string origin
 ---@field webhook string address of an inbound webhook
 ---@field ca_file? string the authority that signed the certificate, with tls
----@field oauth table client_id, client_secret, access_token, refresh_token, code, …
+---@field oauth table domain, client_id, client_secret, oauth_url, access_token, refresh_token, code, …
 local Sandbox = {}
 
 ---Start a portal on loopback.
 ---@param options? bitrix24.SandboxOptions
 ---@return bitrix24.Sandbox
 function sandbox.start(options) end
+
+---@class bitrix24.SandboxPort
+---@field port integer
+---@field url string
+---@field webhook string
+local Port = {}
+
+---Give the port back.
+function Port:close() end
+
+---A port of 127.0.0.1 that refuses connections.
+---@return bitrix24.SandboxPort
+function sandbox.closed_port() end
+
+---A port of 127.0.0.1 where connecting gets no answer at all.
+---@return bitrix24.SandboxPort
+function sandbox.blackhole() end
 
 ---A portal of this library connected to the sandbox.
 ---@param options? bitrix24.Options
@@ -73,6 +98,18 @@ function Sandbox:move(spec) end
 
 ---Begin anew.
 function Sandbox:reset() end
+
+---Let the portal's clock run ahead: limits fall, tokens expire.
+---@param seconds number
+function Sandbox:time(seconds) end
+
+---How many bytes of broken answers went out so far.
+---@return integer
+function Sandbox:sent() end
+
+---Errors of the sandbox itself; empty when all is well.
+---@return string[]
+function Sandbox:errors() end
 
 ---Stop the portal.
 function Sandbox:stop() end

@@ -68,18 +68,15 @@ end
 function world.define(portal, kind, id_field, make, size)
   local store = portal.store
   make = remembering(make)
-  local full = {}
-  for index, given in ipairs(store.fixture and store.fixture[kind] or {}) do
-    local record = make(store.seed, world.int(given[id_field], index))
+  local full = store:given(kind, id_field)
+  for index, given in ipairs(full or {}) do
+    local record = make(store.seed, given[id_field])
     for name, value in pairs(given) do
       record[name] = value
     end
     full[index] = record
   end
-  if #full > 0 then
-    store.fixture[kind] = full
-  end
-  store:define(kind, { id = id_field, make = make, size = size or world.size(portal, kind) })
+  store:define(kind, { id = id_field, make = make, given = full, size = size or world.size(portal, kind) })
 end
 
 --- All records that fit a filter, in an order made by world.order.

@@ -1,0 +1,88 @@
+--- What a call is given: checked, and made into the bytes that are sent.
+
+local errors = require "bitrix24.errors"
+local hints = require "bitrix24.hints"
+local json = require "bitrix24.json"
+local parameters = require "bitrix24.parameters"
+
+local find, open = string.find, io.open
+local next, type = next, type
+
+local _ENV = nil -- luacheck: ignore
+
+--- Where a result of a batch is given to a call outside of it.
+local REFERENCE = "call it after the batch's run() for its value: handle()"
+
+local OPTIONS = { timeout = true, idempotent = true, idempotency_key = true }
+
+local given = {}
+
+--- A key that no other call of any process has (REST 3.0, Idempotency-Key).
+---@return string? nil when the system has no random bytes
+function given.new_key()
+  local source = open("/dev/urandom", "rb")
+  local bytes = source and source:read(16)
+  if source then source:close() end
+  if not bytes or #bytes < 16 then return nil end
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+--- Refuse what the documentation has something against (option `strict`).
+---@param method string
+---@param version 2|3|nil
+---@param row bitrix24.Row?
+---@param params table?
+function given.check_strict(method, version, row, params)
+  if not row then
+    errors.config("the catalogue does not know this method (strict)",
+      hints.unknown_method(method, version), method)
+  end
+  local wrong, hint = hints.refusal(row, params)
+  if wrong then errors.config(wrong .. " (strict)", hint, method) end
+end
+
+--- Refuse arguments and options of the wrong type, and options that do not exist.
+function given.check(method, params, opts)
+  if type(method) ~= "string" then
+    errors.config(("expected a method name, got %s"):format(type(method)))
+  end
+  if params ~= nil and type(params) ~= "table" then
+    errors.config(("parameters must be a table, got %s"):format(type(params)),
+      ("call it as %s{ name = value }"):format(method), method)
+  end
+  if opts == nil then return end
+  if type(opts) ~= "table" then
+    errors.config(("the call's options must be a table, got %s"):format(type(opts)), nil, method)
+  end
+  errors.check_options(opts, OPTIONS, method)
+  if opts.timeout ~= nil and not (type(opts.timeout) == "number" and opts.timeout > 0) then
+    errors.config("the call's option 'timeout' must be a positive number of seconds", nil, method)
+  end
+  if opts.idempotent ~= nil and type(opts.idempotent) ~= "boolean" then
+    errors.config("the call's option 'idempotent' must be true or false", nil, method)
+  end
+  if opts.idempotency_key ~= nil and type(opts.idempotency_key) ~= "string" then
+    errors.config("the call's option 'idempotency_key' must be a string", nil, method)
+  end
+end
+
+--- Encode parameters as the catalogue types them.
+---@param method string
+---@param row bitrix24.Row?
+---@param params table?
+---@return string body
+function given.encode(method, row, params)
+  local shape = row and row.shape() or nil
+  if (params == nil or next(params) == nil) and not json.is_array(params)
+    and row and (row.positional or row.body_array) then
+    return "[]"
+  end
+  local body, path, message = json.encode(parameters.placed(row, params or {}), shape, "params")
+  if not body then
+    errors.config(("%s %s"):format(path, message),
+      find(message, "reference to a batch", 1, true) and REFERENCE or nil, method)
+  end
+  return body
+end
+
+return given
