@@ -2,6 +2,8 @@
 -- A table, so that a script can ask `e.kind` and `e.code`; its tostring is one
 -- line that says what failed, in whose words, and what to do.
 
+local core = require "bitrix24.core"
+
 local concat, sort = table.concat, table.sort
 local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
 local error, ipairs, pairs = error, ipairs, pairs
@@ -66,12 +68,14 @@ end
 local QUOTING = { "message", "hint", "cause" }
 local NAMES = { "code", "method" }
 
---- A name or a code without secrets. It is whole: "invalid_client" does not end
--- with the beginning of a secret that was cut off.
+--- A name or a code without secrets. A code that decides what happens next is
+-- none, though a secret may be a word of it. The others are whole: they do not
+-- end with the beginning of a secret that was cut off.
 ---@param client { redact: fun(self: any, text: string): string? }
 ---@param name string
 ---@return string? nil when the client is closed
 function errors.clean_name(client, name)
+  if core.client.judge(name, false) ~= "api" then return name end
   local clean = client:redact(name .. " ")
   return clean and (gsub(clean, " $", ""))
 end

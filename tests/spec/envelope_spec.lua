@@ -35,6 +35,12 @@ describe("an error's words", function()
     assert.matches("Bad; plain; no field; id; a: wrong", tostring(e), 1, true)
   end)
 
+  it("are a code as the portal spells it, also where a secret is a word of it", function()
+    local portal = here:connect { domain = here.sb.url, access_token = "token" }
+    here.sb:fault { method = "user.current", action = { status = 401, error = "expired_token" } }
+    assert.equal("expired_token", raises("auth", portal.user.current).code)
+  end)
+
   it("speak of a token where there is no webhook", function()
     local portal = here:connect { domain = here.sb.url, access_token = "no-token-of-this-portal" }
     for _, code in ipairs { "NO_AUTH_FOUND", "INVALID_CREDENTIALS" } do
