@@ -20,6 +20,7 @@ local wire = require "bitrix24.wire"
 
 local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
+local getenv = os.getenv
 local find = string.find
 
 local _ENV = nil -- luacheck: ignore
@@ -41,6 +42,12 @@ Client.__index = Client
 
 local client = {}
 
+--- The roots that the environment names, as OpenSSL reads it and libcurl does not.
+local function system_roots()
+  local file = getenv("SSL_CERT_FILE")
+  return file ~= "" and file or nil
+end
+
 --- Open a client. No network traffic happens.
 ---@param options table as options.read returns them
 ---@return bitrix24.Client
@@ -56,6 +63,7 @@ function client.new(options)
   }, Client)
   self.planner, self.tasks = planner.new(self), tasks.new(self)
   self.turns = turns.new(function(...) self:finish(...) end)
+  options.ca_file = options.ca_file or system_roots()
   local open_core = options.replay and replay.open or core.client.new
   local handle, kind, message = open_core(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end

@@ -352,6 +352,9 @@ describe("sandbox", function()
     local out = ok { "sandbox", "contacts=3", "--", "sh", "-c", "echo $BITRIX24_WEBHOOK" }
     assert.truthy(out:find("^http://127%.0%.0%.1:%d+/rest/1/%w+/\n$"), out)
     assert.equal(7, select(3, run { "sandbox", "--", "sh", "-c", "exit 7" }))
+    -- its commands trust its certificate
+    out = ok { "sandbox", "--tls", "--", command.interpreter(), "csrc/cli/bitrix24", "call", "user.current" }
+    assert.truthy(out:find('"ID":"1"', 1, true), out)
   end)
 
   it("stays until Ctrl-C", function()

@@ -7,7 +7,8 @@ local command = {}
 
 local function quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
-local function interpreter()
+--- The Lua that runs the tests.
+function command.interpreter()
   local first = 0
   while arg[first - 1] do first = first - 1 end
   return arg[first]
@@ -42,7 +43,7 @@ end
 local function line_of(words, environment)
   local out = { "env -u BITRIX24_WEBHOOK -u BITRIX24_PROFILE -u NO_COLOR TERM=xterm" }
   for name, value in pairs(environment or {}) do out[#out + 1] = quote(name .. "=" .. value) end
-  out[#out + 1] = quote(interpreter())
+  out[#out + 1] = quote(command.interpreter())
   out[#out + 1] = "csrc/cli/bitrix24"
   for _, word in ipairs(words) do out[#out + 1] = quote(word) end
   return table.concat(out, " ")

@@ -19,6 +19,7 @@ local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 -- arguments; its status.
 local function run(sb, words)
   local line = { "BITRIX24_WEBHOOK=" .. quoted(sb.webhook), "BITRIX24_PROFILE=" }
+  if sb.ca_file then line[#line + 1] = "SSL_CERT_FILE=" .. quoted(sb.ca_file) end
   for _, word in ipairs(words) do line[#line + 1] = quoted(word) end
   local _, how, status = execute("exec env " .. concat(line, " "))
   return how == "signal" and 1 or status
