@@ -130,7 +130,8 @@ local module = files("lua", "*.lua")
 
 rule("the core knows no Lua", search(core, strip_c, set "csrc/include/bitrix24_lua.h",
   matches '#%s*include%s*[<"]l[ua][ua]%w*%.hp?p?[">]'))
-rule("libcurl is in transport_curl.c alone", search(client, strip_c, set "csrc/core/transport_curl.c",
+rule("libcurl is in transport_curl*.c alone", search(client, strip_c,
+  set("csrc/core/transport_curl.c", "csrc/core/transport_curl.h", "csrc/core/transport_curl_easy.c"),
   function(line) return line:match "#%s*include%s*[<\"]curl/" or line:match "%f[%w_]curl_%a[%w_]*%s*%(" end))
 rule("memory comes from alloc.c alone", search(client, strip_c, set "csrc/core/alloc.c",
   calls "malloc calloc realloc free strdup strndup asprintf vasprintf posix_memalign"))

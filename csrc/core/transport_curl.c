@@ -1,118 +1,31 @@
 /*
- * transport_curl.c - HTTP through libcurl's multi interface; the one file
- * that knows libcurl.
+ * transport_curl.c - HTTP through libcurl's multi interface: waiting for it,
+ * and a host's loop that does. With transport_curl_easy.c the only file that
+ * knows libcurl.
  *
- * Invariants: callbacks append to a capped buffer (or a sink) and do nothing
- * else; an exchange has an easy handle exactly while it is begun and not
- * done; the multi handle, which costs two descriptors, is made for the first;
- * certificates are verified unless the owner said otherwise; only http(s) is
- * spoken; signal handlers are never touched.
- *
- * libcurl sends a request again by itself when a kept-alive connection died
- * before the first byte of the answer. That would be a repeat on doubt, or at
- * least one that nobody counts, so a body is handed over by a read callback
- * whose rewind fails: once bytes went out, they go out once an attempt.
+ * Invariant: the multi handle, which costs two descriptors, is made for the
+ * first exchange.
  */
-#include "transport.h"
+#include "transport_curl.h"
 
 #include "error.h"
 #include "pipe.h"
 #include "watch.h"
 
-#include <curl/curl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 
 #define SOCKETS_MAX 64 /* polled at a time, beside a host that watches them */
 #define SOCKETS_EACH 4 /* an attempt may have: addresses of both kinds, names */
-#define HEADERS_MAX_BYTES ((size_t)256 * 1024) /* of all headers together */
 
 typedef struct transport {
-  const b24_alloc *alloc;
-  CURLM *multi; /* NULL until an exchange begins: many clients never do */
-  char *user_agent;
-  char *ca_file;
-  char *proxy;
-  int no_proxy;
-  int insecure;
-  int allow_http;
-  int64_t connect_timeout_ms;
+  b24_curl curl;
   const b24_loop *loop; /* the host's, NULL = none; borrowed */
   b24_watch sockets;    /* what it watches */
   int64_t timer_ms;     /* what libcurl asked for last, -1 = nothing */
   int timer_changed;    /* since `act` told it */
 } transport;
-
-/* What one begun exchange needs from libcurl. */
-typedef struct attempt {
-  CURL *easy;
-  struct curl_slist *headers;
-  size_t body_at; /* bytes of the body already handed to libcurl */
-  size_t header_bytes;
-  int headers_refused;
-  int refused; /* B24_OUTCOME_TOO_LARGE, _SINK or _NOMEM from a callback */
-  char detail[CURL_ERROR_SIZE]; /* libcurl's own words for a failure */
-} attempt;
-
-/* ---- callbacks: bytes only --------------------------------------------- */
-
-static size_t on_body(char *bytes, size_t size, size_t count, void *ud) {
-  b24_exchange *x = ud;
-  attempt *a = x->private_data;
-  size_t length = size * count;
-  long status = 0;
-  b24_kind kind;
-  (void)curl_easy_getinfo(a->easy, CURLINFO_RESPONSE_CODE, &status);
-  if (x->sink != NULL && status >= 200 && status < 300) {
-    if (x->sink->write(x->sink->ud, bytes, length) == 0) return length;
-    a->refused = B24_OUTCOME_SINK;
-    return 0;
-  }
-  kind = b24__buf_append(&x->answer, bytes, length);
-  if (kind == B24_OK) return length;
-  a->refused = kind == B24_NOMEM ? B24_OUTCOME_NOMEM : B24_OUTCOME_TOO_LARGE;
-  return 0;
-}
-
-/* libcurl caps a line and, from 8.3 on, their sum; older ones read headers for
- * ever. The bytes are not const: libcurl says what a callback is. */
-static size_t on_header(char *bytes, size_t size, size_t count, /* NOLINT */
-                        void *ud) {
-  b24_exchange *x = ud;
-  attempt *a = x->private_data;
-  size_t length = size * count;
-  (void)bytes;
-  if (length <= HEADERS_MAX_BYTES - a->header_bytes) {
-    a->header_bytes += length;
-    return length;
-  }
-  a->headers_refused = 1;
-  a->refused = B24_OUTCOME_TOO_LARGE;
-  return 0;
-}
-
-static size_t on_send(char *bytes, size_t size, size_t count, void *ud) {
-  b24_exchange *x = ud;
-  attempt *a = x->private_data;
-  size_t room = size * count;
-  size_t left = x->body_size - a->body_at;
-  if (left < room) room = left;
-  memcpy(bytes, x->body + a->body_at, room);
-  a->body_at += room;
-  return room;
-}
-
-static int on_rewind(void *ud, curl_off_t offset, int origin) {
-  b24_exchange *x = ud;
-  attempt *a = x->private_data;
-  if (origin != SEEK_SET || offset < 0 || (size_t)offset > x->body_size)
-    return CURL_SEEKFUNC_FAIL;
-  if (a->body_at > 0) return CURL_SEEKFUNC_FAIL;
-  a->body_at = (size_t)offset;
-  return CURL_SEEKFUNC_OK;
-}
 
 /* ---- a host's loop ----------------------------------------------------- */
 
@@ -143,26 +56,26 @@ static void tell_host(transport *t) {
 
 static CURLMcode set_callbacks(transport *t) {
   int with = t->loop != NULL;
-  CURLMcode code = curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
+  CURLMcode code = curl_multi_setopt(t->curl.multi, CURLMOPT_SOCKETDATA, t);
   if (code == CURLM_OK)
-    code = curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
+    code = curl_multi_setopt(t->curl.multi, CURLMOPT_TIMERDATA, t);
   if (code == CURLM_OK)
-    code = curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION,
+    code = curl_multi_setopt(t->curl.multi, CURLMOPT_SOCKETFUNCTION,
                              with ? on_socket : NULL);
   if (code == CURLM_OK)
-    code = curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION,
+    code = curl_multi_setopt(t->curl.multi, CURLMOPT_TIMERFUNCTION,
                              with ? on_timer : NULL);
   return code;
 }
 
 /* What an attempt needs besides its easy handle; 0 when memory ran out. */
 static int prepare(transport *t) {
-  if (t->multi == NULL) {
-    t->multi = curl_multi_init();
-    if (t->multi == NULL) return 0;
+  if (t->curl.multi == NULL) {
+    t->curl.multi = curl_multi_init();
+    if (t->curl.multi == NULL) return 0;
     if (t->loop != NULL && set_callbacks(t) != CURLM_OK) {
-      (void)curl_multi_cleanup(t->multi);
-      t->multi = NULL;
+      (void)curl_multi_cleanup(t->curl.multi);
+      t->curl.multi = NULL;
       return 0;
     }
   }
@@ -171,219 +84,11 @@ static int prepare(transport *t) {
          b24__watch_reserve(&t->sockets, SOCKETS_EACH) == B24_OK;
 }
 
-/* ---- one exchange ------------------------------------------------------ */
-
-/* A long has 32 bits here and there, and libcurl takes no more anyway. */
-static long as_long(int64_t ms) {
-  return ms < 0 ? 0 : ms > INT32_MAX ? INT32_MAX : (long)ms;
-}
-
-static void allow_protocols(CURL *easy, int with_http) {
-#if LIBCURL_VERSION_NUM >= 0x075500
-  const char *which = with_http ? "http,https" : "https";
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, which);
-  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, which);
-#else
-  long which = with_http ? CURLPROTO_HTTP | CURLPROTO_HTTPS : CURLPROTO_HTTPS;
-  curl_easy_setopt(easy, CURLOPT_PROTOCOLS, which);
-  curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS, which);
-#endif
-}
-
-/* An option that libcurl copies; 0 when memory ran out. */
-static int put(CURL *easy, CURLoption option, const char *text) {
-  return curl_easy_setopt(easy, option, text) != CURLE_OUT_OF_MEMORY;
-}
-
-/* 0 when memory ran out: without its proxy or roots nothing may be sent. */
-static int set_connection(const transport *t, CURL *easy) {
-  const char *proxy = t->no_proxy ? "" : t->proxy;
-  curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-  curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                   as_long(t->connect_timeout_ms));
-  curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-  if (t->insecure) {
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
-  }
-  allow_protocols(easy, t->insecure || t->allow_http);
-  return put(easy, CURLOPT_USERAGENT, t->user_agent) &&
-         put(easy, CURLOPT_ACCEPT_ENCODING, "") &&
-         (t->ca_file == NULL || put(easy, CURLOPT_CAINFO, t->ca_file)) &&
-         (proxy == NULL || put(easy, CURLOPT_PROXY, proxy));
-}
-
-static void set_exchange(CURL *easy, b24_exchange *x,
-                         struct curl_slist *headers) {
-  curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-  curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
-  curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-  curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
-  curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
-  curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, as_long(x->timeout_ms));
-  if (x->follow) {
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 3L);
-  }
-  if (x->sink == NULL) /* do not begin to read what is announced too large */
-    curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE,
-                     (curl_off_t)x->answer.cap);
-  if (x->body == NULL) {
-    /* nothing to rewind, and what asks for tokens spends what works once: a
-     * connection of its own is not tried twice */
-    if (x->sink == NULL) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-    return;
-  }
-  curl_easy_setopt(easy, CURLOPT_POST, 1L);
-  curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-                   (curl_off_t)x->body_size);
-  curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_send);
-  curl_easy_setopt(easy, CURLOPT_READDATA, x);
-  curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_rewind);
-  curl_easy_setopt(easy, CURLOPT_SEEKDATA, x);
-}
-
-/* The headers of `x` as libcurl wants them; "Expect:" switches off the extra
- * round trip before large bodies. 0 when memory ran out. */
-static int make_headers(struct curl_slist **out, const b24_exchange *x) {
-  struct curl_slist *list = curl_slist_append(NULL, "Expect:");
-  *out = list;
-  if (list == NULL) return 0;
-  for (int i = 0; i < B24_HEADERS_MAX; i++) {
-    if (x->headers[i] == NULL) continue;
-    if (curl_slist_append(list, x->headers[i]) == NULL) return 0;
-  }
-  return 1;
-}
-
-static void attempt_free(transport *t, attempt *a) {
-  if (a == NULL) return;
-  curl_slist_free_all(a->headers);
-  /* not kept for the next exchange: connections are the multi handle's, and
-   * curl_easy_reset does not tell when it lacked memory */
-  curl_easy_cleanup(a->easy);
-  b24__wipe(a, sizeof *a); /* libcurl's words may quote an address */
-  b24__free(t->alloc, a, sizeof *a);
-}
-
 static b24_kind curl_start(void *self, b24_exchange *x, b24_error *err) {
   transport *t = self;
-  attempt *a = b24__alloc(t->alloc, sizeof *a);
-  CURLMcode code;
-  if (a == NULL || !prepare(t)) goto nomem;
-  a->easy = curl_easy_init();
-  if (a->easy == NULL) goto nomem;
-  curl_easy_setopt(a->easy, CURLOPT_NOSIGNAL, 1L);
-  if (!make_headers(&a->headers, x)) goto nomem;
-  x->done = 0;
-  x->outcome = B24_OUTCOME_NONE;
-  x->status = 0;
-  x->retry_after_ms = -1;
-  x->content_type[0] = x->location[0] = x->message[0] = '\0';
-  b24__buf_clear(&x->answer);
-  if (x->sink != NULL && x->sink->restart(x->sink->ud) != 0) {
-    attempt_free(t, a);
-    return b24__fail(err, B24_CONFIG, B24_SENT_NO,
-                     "the download's file cannot be written");
-  }
-  x->private_data = a;
-  if (!set_connection(t, a->easy) || !put(a->easy, CURLOPT_URL, x->url))
-    goto nomem;
-  set_exchange(a->easy, x, a->headers);
-  curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->detail);
-  code = curl_multi_add_handle(t->multi, a->easy);
-  if (code != CURLM_OK) goto nomem;
-  return B24_OK;
-nomem:
-  x->private_data = NULL;
-  attempt_free(t, a);
-  return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory to send");
-}
-
-static void copy_text(char *to, size_t size, const char *from) {
-  (void)snprintf(to, size, "%s", from == NULL ? "" : from);
-}
-
-/* Did bytes of the request leave? Before "pretransfer" nothing can have. */
-static int was_sent(CURL *easy) {
-  curl_off_t at = 0;
-  if (curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &at) != CURLE_OK)
-    return 1;
-  return at > 0;
-}
-
-/* Headers beyond libcurl's own caps: before 8.6 it is out of memory then, and
- * later 100, CURLE_TOO_LARGE, which older headers do not name. */
-static int too_many_headers(const b24_exchange *x, CURLcode code) {
-  return x->status != 0 && (code == CURLE_OUT_OF_MEMORY || (int)code == 100);
-}
-
-static b24_outcome outcome_of(const b24_exchange *x, CURLcode code) {
-  const attempt *a = x->private_data;
-  if (a->refused != 0) return (b24_outcome)a->refused;
-  if (too_many_headers(x, code)) return B24_OUTCOME_TOO_LARGE;
-  switch (code) {
-    case CURLE_OK:
-    case CURLE_TOO_MANY_REDIRECTS: return B24_OUTCOME_ANSWER;
-    case CURLE_OUT_OF_MEMORY: return B24_OUTCOME_NOMEM;
-    case CURLE_FILESIZE_EXCEEDED: return B24_OUTCOME_TOO_LARGE;
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CACERT_BADFILE:
-    case CURLE_SSL_ISSUER_ERROR:
-    case CURLE_SSL_PINNEDPUBKEYNOTMATCH: return B24_OUTCOME_NOT_TRUSTED;
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_URL_MALFORMAT: return B24_OUTCOME_NOT_CONNECTED;
-    case CURLE_UNSUPPORTED_PROTOCOL:
-      /* also an answer that is not HTTP at all: the request did arrive */
-      return was_sent(a->easy) ? B24_OUTCOME_CUT : B24_OUTCOME_NOT_CONNECTED;
-    default: break;
-  }
-  if (x->status != 0)
-    return code == CURLE_OPERATION_TIMEDOUT ? B24_OUTCOME_STALLED
-                                            : B24_OUTCOME_CUT;
-  return was_sent(a->easy) ? B24_OUTCOME_LOST : B24_OUTCOME_NOT_CONNECTED;
-}
-
-static void finish(transport *t, b24_exchange *x, CURLcode code) {
-  attempt *a = x->private_data;
-  char *text = NULL;
-  curl_off_t seconds = 0;
-  (void)curl_easy_getinfo(a->easy, CURLINFO_RESPONSE_CODE, &x->status);
-  if (curl_easy_getinfo(a->easy, CURLINFO_CONTENT_TYPE, &text) == CURLE_OK)
-    copy_text(x->content_type, sizeof x->content_type, text);
-  text = NULL;
-  if (curl_easy_getinfo(a->easy, CURLINFO_REDIRECT_URL, &text) == CURLE_OK)
-    copy_text(x->location, sizeof x->location, text);
-  if (curl_easy_getinfo(a->easy, CURLINFO_RETRY_AFTER, &seconds) ==
-          CURLE_OK &&
-      seconds > 0)
-    x->retry_after_ms =
-        (int64_t)(seconds < 1000000 ? seconds : 1000000) * 1000;
-  x->outcome = outcome_of(x, code);
-  if (code == CURLE_SEND_FAIL_REWIND) /* our own refusal: see on_rewind */
-    copy_text(x->message, sizeof x->message,
-              "the connection broke before an answer");
-  else if (x->outcome == B24_OUTCOME_TOO_LARGE)
-    copy_text(x->message, sizeof x->message,
-              a->headers_refused || too_many_headers(x, code)
-                  ? "its headers"
-                  : "");
-  else if (code != CURLE_OK)
-    /* of a proxy that it cannot read libcurl quotes all, password too */
-    copy_text(x->message, sizeof x->message,
-              a->detail[0] != '\0' && code != CURLE_COULDNT_RESOLVE_PROXY
-                  ? a->detail
-                  : curl_easy_strerror(code));
-  /* nobody reads what is too large, and it would stay until its owner goes */
-  if (x->outcome == B24_OUTCOME_TOO_LARGE) b24__buf_dispose(&x->answer);
-  (void)curl_multi_remove_handle(t->multi, a->easy);
-  x->private_data = NULL;
-  attempt_free(t, a);
-  x->done = 1;
+  if (!prepare(t))
+    return b24__fail(err, B24_NOMEM, B24_SENT_NO, "not enough memory to send");
+  return b24__easy_start(&t->curl, x, err);
 }
 
 /* Finish what libcurl reports as ended; how many. */
@@ -391,14 +96,14 @@ static int collect(transport *t) {
   int count = 0;
   int queued = 0;
   CURLMsg *message;
-  while ((message = curl_multi_info_read(t->multi, &queued)) != NULL) {
+  while ((message = curl_multi_info_read(t->curl.multi, &queued)) != NULL) {
     /* both must be read before the handle is removed */
     CURLcode code = message->data.result;
     CURL *easy = message->easy_handle;
     char *owner = NULL;
     if (message->msg != CURLMSG_DONE) continue;
     (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
-    finish(t, (b24_exchange *)(void *)owner, code);
+    b24__easy_finish(&t->curl, (b24_exchange *)(void *)owner, code);
     count++;
   }
   return count;
@@ -409,7 +114,8 @@ static CURLMcode act_on_time(transport *t) {
   int running = 0;
   t->timer_ms = -1;
   t->timer_changed = 1;
-  return curl_multi_socket_action(t->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  return curl_multi_socket_action(t->curl.multi, CURL_SOCKET_TIMEOUT, 0,
+                                  &running);
 }
 
 /* While a host watches, libcurl must hear of every event by its socket. */
@@ -432,7 +138,8 @@ static CURLMcode act_on_ready(transport *t, size_t from) {
                (ready[i].revents & POLLOUT ? CURL_CSELECT_OUT : 0) |
                (ready[i].revents & POLLERR ? CURL_CSELECT_ERR : 0);
     if (mask != 0)
-      code = curl_multi_socket_action(t->multi, ready[i].fd, mask, &running);
+      code = curl_multi_socket_action(t->curl.multi, ready[i].fd, mask,
+                                      &running);
   }
   return code;
 }
@@ -440,7 +147,7 @@ static CURLMcode act_on_ready(transport *t, size_t from) {
 static CURLMcode wait_for_sockets(transport *t, int64_t timeout_ms) {
   int limit = timeout_ms > 1000000 ? 1000000 : (int)timeout_ms;
   CURLMcode code = CURLM_OK;
-  if (limit > 0) code = curl_multi_poll(t->multi, NULL, 0, limit, NULL);
+  if (limit > 0) code = curl_multi_poll(t->curl.multi, NULL, 0, limit, NULL);
   for (size_t from = 0; from < t->sockets.count && code == CURLM_OK;
        from += SOCKETS_MAX)
     code = act_on_ready(t, from);
@@ -450,15 +157,15 @@ static CURLMcode wait_for_sockets(transport *t, int64_t timeout_ms) {
 static CURLMcode wait_for_all(transport *t, int64_t timeout_ms) {
   int limit = timeout_ms > 1000000 ? 1000000 : (int)timeout_ms;
   int running = 0;
-  CURLMcode code = curl_multi_poll(t->multi, NULL, 0, limit, NULL);
-  return code == CURLM_OK ? curl_multi_perform(t->multi, &running) : code;
+  CURLMcode code = curl_multi_poll(t->curl.multi, NULL, 0, limit, NULL);
+  return code == CURLM_OK ? curl_multi_perform(t->curl.multi, &running) : code;
 }
 
 /* Drive what is ready, without waiting. */
 static CURLMcode drive(transport *t) {
   int running = 0;
   if (t->loop != NULL) return wait_for_sockets(t, 0);
-  return curl_multi_perform(t->multi, &running);
+  return curl_multi_perform(t->curl.multi, &running);
 }
 
 static b24_kind failed(CURLMcode code, b24_error *err) {
@@ -477,7 +184,7 @@ static b24_kind curl_wait(void *self, int64_t timeout_ms, b24_error *err) {
   transport *t = self;
   b24_pipe_guard guard;
   CURLMcode code;
-  if (t->multi == NULL) {
+  if (t->curl.multi == NULL) {
     if (timeout_ms > 0) pass_time(timeout_ms);
     return B24_OK;
   }
@@ -502,7 +209,7 @@ static b24_kind curl_attach(void *self, const b24_loop *loop,
   t->loop = loop;
   t->timer_ms = -1;
   t->timer_changed = 0;
-  if (t->multi == NULL) return B24_OK;
+  if (t->curl.multi == NULL) return B24_OK;
   code = set_callbacks(t);
   return code == CURLM_OK ? B24_OK : failed(code, err);
 }
@@ -515,12 +222,12 @@ static b24_kind curl_act(void *self, int fd, int what, int64_t *timer_ms,
   int running = 0;
   int mask = (what & B24_LOOP_IN ? CURL_CSELECT_IN : 0) |
              (what & B24_LOOP_OUT ? CURL_CSELECT_OUT : 0);
-  if (t->multi == NULL) return B24_OK;
+  if (t->curl.multi == NULL) return B24_OK;
   b24__pipe_enter(&guard);
   if (fd < 0)
     code = act_on_time(t);
   else
-    code = curl_multi_socket_action(t->multi, (curl_socket_t)fd, mask,
+    code = curl_multi_socket_action(t->curl.multi, (curl_socket_t)fd, mask,
                                     &running);
   (void)collect(t);
   b24__pipe_leave(&guard);
@@ -532,13 +239,10 @@ static b24_kind curl_act(void *self, int fd, int what, int64_t *timer_ms,
 
 static void curl_cancel(void *self, b24_exchange *x) {
   transport *t = self;
-  attempt *a = x->private_data;
   b24_pipe_guard guard;
-  if (a == NULL) return;
+  if (x->private_data == NULL) return;
   b24__pipe_enter(&guard);
-  (void)curl_multi_remove_handle(t->multi, a->easy);
-  x->private_data = NULL;
-  attempt_free(t, a);
+  b24__easy_drop(&t->curl, x);
   b24__pipe_leave(&guard);
   tell_host(t);
 }
@@ -548,7 +252,7 @@ static void curl_cancel(void *self, b24_exchange *x) {
 static void release_curl(transport *t) {
   b24_pipe_guard guard;
   b24__pipe_enter(&guard);
-  if (t->multi != NULL) (void)curl_multi_cleanup(t->multi);
+  if (t->curl.multi != NULL) (void)curl_multi_cleanup(t->curl.multi);
   b24__pipe_leave(&guard);
 }
 
@@ -556,7 +260,7 @@ static void curl_close(void *self, int forked) {
   transport *t = self;
   const b24_alloc *alloc;
   if (t == NULL) return;
-  alloc = t->alloc;
+  alloc = t->curl.alloc;
   if (!forked) {
     b24__watch_clear(&t->sockets); /* before they are closed */
     tell_host(t);
@@ -564,9 +268,9 @@ static void curl_close(void *self, int forked) {
     release_curl(t);
   }
   b24__watch_dispose(&t->sockets);
-  b24__strfree(alloc, t->user_agent);
-  b24__strfree(alloc, t->ca_file);
-  b24__secret_free(alloc, t->proxy); /* a password may be in it */
+  b24__strfree(alloc, t->curl.user_agent);
+  b24__strfree(alloc, t->curl.ca_file);
+  b24__secret_free(alloc, t->curl.proxy); /* a password may be in it */
   b24__free(alloc, t, sizeof *t);
 }
 
@@ -598,16 +302,16 @@ b24_kind b24__transport_curl_new(b24_transport *out, const b24_alloc *alloc,
                      "this libcurl was built without TLS");
   t = b24__alloc(alloc, sizeof *t);
   if (t == NULL) goto nomem;
-  t->alloc = alloc;
+  t->curl.alloc = alloc;
   t->timer_ms = -1;
   b24__watch_init(&t->sockets, alloc);
-  t->no_proxy = options->no_proxy && options->proxy == NULL;
-  t->insecure = options->insecure;
-  t->allow_http = options->allow_http;
-  t->connect_timeout_ms = options->connect_timeout_ms;
-  if (!copy_option(&t->user_agent, alloc, options->user_agent) ||
-      !copy_option(&t->ca_file, alloc, options->ca_file) ||
-      !copy_option(&t->proxy, alloc, options->proxy))
+  t->curl.no_proxy = options->no_proxy && options->proxy == NULL;
+  t->curl.insecure = options->insecure;
+  t->curl.allow_http = options->allow_http;
+  t->curl.connect_timeout_ms = options->connect_timeout_ms;
+  if (!copy_option(&t->curl.user_agent, alloc, options->user_agent) ||
+      !copy_option(&t->curl.ca_file, alloc, options->ca_file) ||
+      !copy_option(&t->curl.proxy, alloc, options->proxy))
     goto nomem;
   out->self = t;
   out->start = curl_start;

@@ -251,13 +251,13 @@ foreign() {
 }
 
 # Where a libcurl cannot be had, a newer one's list tells in which version each
-# name came that transport_curl.c uses for all of them.
+# name came that transport_curl*.c use for all of them.
 symbols() { # version
   local list late version
   version=$(versions curl "" | tail -n 1)
   [ -n "$version" ] || return 1
   list=$(unpack curl "$version")/docs/libcurl/symbols-in-versions
-  late=$(sed '/^#if LIBCURL_VERSION_NUM/,/^#\(else\|endif\)/d' csrc/core/transport_curl.c |
+  late=$(sed '/^#if LIBCURL_VERSION_NUM/,/^#\(else\|endif\)/d' csrc/core/transport_curl*.[ch] |
     grep -oE '\bCURL[A-Z]*_[A-Z0-9_]+\b' | sort -u |
     awk -v most="$1" 'function n(v, p) { split(v, p, "."); return p[1] * 1e6 + p[2] * 1e3 + p[3] }
       NR == FNR { since[$1] = $2; next } n(since[$1]) > n(most) { print $1 " (" since[$1] ")" }' "$list" -)
@@ -317,7 +317,7 @@ if [ "$system_curl" != $promised_curl ] && [ -z "$(archive curl $promised_curl)"
   row "not here" "libcurl $promised_curl" \
     "no release on the mirror has its source; CURL_TARBALLS=curl-$promised_curl.tar.gz adds it"
   if late=$(symbols $promised_curl); then
-    row ok "libcurl $promised_curl, by the names of its API" "transport_curl.c uses none that came later"
+    row ok "libcurl $promised_curl, by the names of its API" "transport_curl*.c use none that came later"
   else
     row FAILED "libcurl $promised_curl, by the names of its API" "${late:-no list of names}"
   fi
