@@ -242,7 +242,7 @@ static void fill_exchange(b24_request *r, int64_t now) {
   const b24_client *c = r->client;
   int64_t left = r->deadline_ms - now;
   int count = 0;
-  memset(x->headers, 0, sizeof x->headers);
+  for (int i = 0; i < B24_HEADERS_MAX; i++) x->headers[i] = NULL;
   x->timeout_ms = c->options.timeout_ms > 0 ? c->options.timeout_ms : 0;
   /* a file may take longer than any call: where a download says how long it
    * may take, that is its only limit */

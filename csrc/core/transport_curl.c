@@ -100,10 +100,10 @@ static int collect(transport *t) {
     /* both must be read before the handle is removed */
     CURLcode code = message->data.result;
     CURL *easy = message->easy_handle;
-    char *owner = NULL;
+    void *owner = NULL;
     if (message->msg != CURLMSG_DONE) continue;
     (void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
-    b24__easy_finish(&t->curl, (b24_exchange *)(void *)owner, code);
+    b24__easy_finish(&t->curl, owner, code);
     count++;
   }
   return count;

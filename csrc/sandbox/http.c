@@ -172,15 +172,18 @@ static int connection_socket(struct MHD_Connection *c) {
   return info == NULL ? -1 : info->connect_fd;
 }
 
-static void send_broken(b24s_http *http, struct MHD_Connection *c,
-                        const b24s_reply *reply) {
+/* Its gnutls_session_t, or NULL. */
+static void *connection_tls(struct MHD_Connection *c) {
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(c, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-  b24s_line line;
-  line.socket = connection_socket(c);
-  line.tls = info == NULL ? NULL : info->tls_session;
-  line.wake = &http->wake;
-  line.sent = &http->sent;
+  return info == NULL ? NULL : info->tls_session;
+}
+
+static void send_broken(b24s_http *http, struct MHD_Connection *c,
+                        const b24s_reply *reply) {
+  /* each read before the next is asked for: they may share their memory */
+  b24s_line line = {connection_socket(c), connection_tls(c), &http->wake,
+                    &http->sent};
   b24s_broken_send(&line, reply);
 }
 

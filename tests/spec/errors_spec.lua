@@ -155,6 +155,7 @@ describe("a documented error", function()
     answer_with(READ, 400, '{"error":"A\\nB","error_description":"one\\r\\ntwo\\u0007\\tthree"}')
     local e = failure(sb, { code = "A\nB" }, portal.call, portal, READ, READ_PARAMS)
     assert.truthy(tostring(e):find("one two", 1, true))
+    assert.equal("failed: " .. tostring(e) .. "\n", "failed: " .. e .. "\n")
   end)
 end)
 
@@ -215,8 +216,9 @@ describe("an answer that is none", function()
   end)
 
   it("tells where a portal moved to", function()
+    local closed <close> = sandbox.closed_port()
     sb:fault { method = READ, action = { status = 302, body = PAGE,
-      headers = { Location = "http://127.0.0.1:1/rest/", ["Content-Type"] = "text/html" } } }
+      headers = { Location = closed.url .. "/rest/", ["Content-Type"] = "text/html" } } }
     local e = failure(sb, {}, portal.call, portal, READ, READ_PARAMS)
     assert.truthy(e.kind == "protocol" or e.kind == "network", e.kind)
   end)
