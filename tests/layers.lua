@@ -99,8 +99,8 @@ local function calls(names)
   local set = {}
   for name in names:gmatch "%S+" do set[name] = true end
   return function(line)
-    for before, name in (" " .. line):gmatch "([^%w_]%s*)([%a_][%w_]*)%s*%(" do
-      if set[name] and not before:find "[.>]%s*$" then return name end
+    for at, name in line:gmatch "()%f[%w_]([%a_][%w_]*)%s*%(" do
+      if set[name] and not line:sub(1, at - 1):find "[.>]%s*$" then return name end
     end
   end
 end
@@ -139,11 +139,37 @@ rule("clocks are read in clock.c alone", search(core, strip_c, set "csrc/core/cl
   calls "time clock clock_gettime gettimeofday localtime gmtime"))
 rule("no banned function in the library", search(client, strip_c, {},
   calls [[strcpy strcat sprintf vsprintf strtok atoi atol atof gets alloca exit _exit abort printf vprintf
+    fprintf vfprintf dprintf fputs fputc putc
     puts putchar perror setlocale signal sigaction chdir setenv putenv system rand srand]]))
 rule("the core includes nothing of the binding or the sandbox", search(core, strip_c, {}, function(line)
   local other = line:match '#%s*include%s*"([^"]*/[^"]*)"'
   return other and not other:find "^%.%./catalogue/[%w_]+%.def$" and other
 end))
+local in_sandbox = files("lua/bitrix24/sandbox", "*.lua")
+in_sandbox[#in_sandbox + 1] = "lua/bitrix24/sandbox.lua"
+local of_sandbox, of_command, of_client = set(table.unpack(in_sandbox)), {}, {}
+for _, name in ipairs(module) do
+  local is_command = name == "lua/bitrix24/cli.lua" or name:find("^lua/bitrix24/cli/")
+  if is_command then of_command[name] = true end
+  if not of_sandbox[name] then of_client[#of_client + 1] = name end
+end
+rule("the client knows no sandbox, but for the command that starts one",
+  search(of_client, strip_lua, set "lua/bitrix24/cli/sandbox.lua",
+    matches "require.-[\"'](bitrix24%.sandbox[^\"']*)"))
+rule("the sandbox shares json.lua and errors.lua with the client, and connects one when asked",
+  search(in_sandbox, strip_lua, {}, function(line)
+    local other = line:match "require.-[\"'](bitrix24[^\"']*)[\"']"
+    if not other or other:find "^bitrix24%.sandbox" then return nil end
+    return not set("bitrix24.json", "bitrix24.errors", "bitrix24")[other] and other
+  end))
+rule("the module knows no command line", search(module, strip_lua, of_command,
+  matches "require.-[\"'](bitrix24%.cli%f[%W][^\"']*)"))
+rule("the module opens no socket, but for the login that a browser comes to",
+  search(of_client, strip_lua, set "lua/bitrix24/cli/login.lua", function(line)
+    local name = line:match "require.-[\"']([^\"']+)[\"']"
+    local root = name and name:match "^[^.]+"
+    return set("socket", "ssl", "http", "cURL", "lcurl", "posix")[root] and name
+  end))
 rule("lua-cjson is in json.lua alone", search(module, strip_lua, set "lua/bitrix24/json.lua",
   matches "require%s*%(?%s*[\"']cjson[^\"']*"))
 rule("the client never prints", search(module, strip_lua,

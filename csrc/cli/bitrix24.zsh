@@ -20,7 +20,7 @@ _bitrix24() {
     'call:call a method and print its result'
     'list:fetch every record of a list'
     'methods:find methods by words'
-    'describe:show what a method takes and gives'
+    'describe:show what a method takes and returns'
     'run:run a Lua script on a portal'
     'check:find mistakes in scripts without running them'
     'sandbox:start a portal on this machine, to try things out'
@@ -33,7 +33,7 @@ _bitrix24() {
     '(-p --profile)'{-p,--profile}'[a profile of bitrix24 login]:name:_bitrix24_profiles'
     '--timeout[for a request]:seconds:'
     '--limits[of the plan]:tariff:(standard enterprise)'
-    "--ca-file[who signed the portal's certificate]:file:_files"
+    "--ca-file[the authority that signed the certificate]:file:_files"
     '(-q --quiet)'{-q,--quiet}'[no progress, no notes]'
     '(-v --verbose)'{-v,--verbose}'[tell of every request]'
   )
@@ -55,10 +55,10 @@ _bitrix24() {
     call) _arguments $help $format $rest $portal '1:method:_bitrix24_methods' '*:parameter:_files' ;;
     list) _arguments $help $format $rest $portal \
       '(-n --limit)'{-n,--limit}'[stop after that many]:number:' \
-      '(-o --output)'{-o,--output}'[write a file]:file:_files' \
+      '(-o --output)'{-o,--output}'[write to a file]:file:_files' \
       '--checkpoint[remember how far the export is]:file:_files' \
       '1:method:_bitrix24_methods' '*:parameter:_files' ;;
-    methods) _arguments $help '--names[the names alone]' '*:word:_bitrix24_methods' ;;
+    methods) _arguments $help '--names[only the names]' '*:word:_bitrix24_methods' ;;
     describe) _arguments $help $rest '1:method:_bitrix24_methods' ;;
     run) _arguments $help $portal '--plan[send no writes]' '1:script:_files' '*:argument:_files' ;;
     check) _arguments $help '(-q --quiet)'{-q,--quiet}'[findings alone]' '*:script:_files' ;;
@@ -67,7 +67,7 @@ _bitrix24() {
     login) _arguments $help $portal '--webhook[by a webhook]' '--oauth[by an application]' \
       '--domain[the portal]:host:' '--client-id[of the application]:id:' \
       '--listen[wait for the browser]:port:' '--oauth-url[authorization server]:address:' \
-      '--no-check[store without trying]' '--names[the names that are stored]' ;;
+      '--no-check[store it without trying it]' '--names[the names that are stored]' ;;
     doctor) _arguments $help $portal ;;
     help) _describe command commands ;;
   esac

@@ -65,7 +65,7 @@ b24_kind b24__address_check_method(const char *method, size_t size,
 b24_kind b24__address_check_link(const char *link, int insecure,
                                  b24_error *err);
 
-/* Append "https://host[:port]". */
+/* Append "https://host[:port]". As b24__buf_append. */
 b24_kind b24__address_write_origin(b24_buf *out, const b24_address *address);
 
 /* Append the whole URL of a call of REST `version` 2 or 3. B24_CONFIG when

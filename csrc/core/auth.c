@@ -184,7 +184,9 @@ b24_kind b24__auth_sign(b24_signed *out, const b24_auth *auth,
     }
   }
   if (kind == B24_OK) return B24_OK;
-  return b24__fail(err, kind, B24_SENT_NO, "not enough memory");
+  return b24__fail(err, kind, B24_SENT_NO,
+                   kind == B24_NOMEM ? "not enough memory"
+                                     : "the call is longer than can be sent");
 }
 
 b24_kind b24__auth_redact(b24_buf *out, const b24_auth *auth,

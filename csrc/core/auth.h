@@ -29,7 +29,8 @@ typedef struct b24_signed {
   unsigned serial; /* of the token in it */
 } b24_signed;
 
-/* Empty buffers that are wiped. */
+/* Empty buffers that are wiped before they are freed; allocates nothing.
+ * Dispose them whether or not they were written. */
 void b24__signed_init(b24_signed *out, const b24_alloc *alloc);
 void b24__signed_dispose(b24_signed *out);
 
@@ -52,12 +53,14 @@ b24_kind b24__auth_move(b24_auth *auth, const char *to, int insecure,
 /* Write address and credentials for one attempt at `call`. An application's
  * token goes into the body's field `auth`; a body that is an array has no
  * place for it: REST 2 takes it in the query, REST 3.0 as a header
- * (settings/how-to-call-rest-api/general-principles). */
+ * (settings/how-to-call-rest-api/general-principles). Fails with B24_CONFIG
+ * (the name cannot be a method's), B24_PROTOCOL (longer than can be sent)
+ * or B24_NOMEM. */
 b24_kind b24__auth_sign(b24_signed *out, const b24_auth *auth,
                         const char *method, int version, const char *body,
                         size_t body_size, b24_error *err);
 
-/* Append `text` without secrets. */
+/* Append `text` without secrets; else as b24__redact_write. */
 b24_kind b24__auth_redact(b24_buf *out, const b24_auth *auth,
                           const char *text, size_t size);
 

@@ -28,7 +28,8 @@ typedef struct b24_charge {
 void b24__charge_name(char out[B24_CHARGE_NAME_MAX], uint64_t account,
                       const char *method);
 
-/* Gather the methods; B24_NOMEM on failure. Dispose it in either case. */
+/* Gather the methods; names are copied. B24_NOMEM on failure. Dispose it in
+ * either case. */
 b24_kind b24__charge_init(b24_charge *charge, const b24_alloc *alloc,
                           uint64_t account, const char *method,
                           const char *const *commands, size_t command_count);

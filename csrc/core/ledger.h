@@ -41,13 +41,14 @@ int64_t b24__ledger_wait(const b24_ledger *ledger, const char *method,
 /* The work one call of the method takes, as learnt; 0 = not known. */
 int64_t b24__ledger_cost(const b24_ledger *ledger, const char *method);
 
-/* A call begins, or is over: its expected work counts meanwhile. */
+/* A call begins, or is over: its expected work counts meanwhile. When memory
+ * runs out begin fails with B24_NOMEM and has counted nothing. */
 b24_kind b24__ledger_begin(b24_ledger *ledger, const char *method,
                            int64_t expected_ms, int64_t now_ms);
 void b24__ledger_end(b24_ledger *ledger, const char *method,
                      int64_t expected_ms);
 
-/* An answer came. */
+/* An answer came. B24_OK, or B24_NOMEM: what it told is lost. */
 b24_kind b24__ledger_note(b24_ledger *ledger, const char *method,
                           const b24_operating *told, int64_t now_ms);
 

@@ -1,5 +1,5 @@
 /*
- * transport.h - the seam between the client and the network: four functions.
+ * transport.h - the seam between the client and the network: six functions.
  * transport_curl.c is the one that speaks HTTP; unit tests bring a scripted
  * one. A transport knows nothing of methods, retries or secrets.
  */

@@ -223,12 +223,15 @@ static void copy_text(char *to, size_t size, const char *from) {
   (void)snprintf(to, size, "%s", from == NULL ? "" : from);
 }
 
-/* Did bytes of the request leave? Before "pretransfer" nothing can have. */
+/* Did bytes of the request leave? Not before "pretransfer"; libcurl 8.22 has
+ * that of a connect that failed, too, but no bytes then. */
 static int was_sent(CURL *easy) {
   curl_off_t at = 0;
-  if (curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &at) != CURLE_OK)
+  long bytes = 0;
+  if (curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &at) != CURLE_OK ||
+      curl_easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &bytes) != CURLE_OK)
     return 1;
-  return at > 0;
+  return at > 0 && bytes > 0;
 }
 
 /* Headers beyond libcurl's own caps: before 8.6 it is out of memory then, and

@@ -18,12 +18,14 @@ return {
         ["bitrix24.limiter_file"] = "bitrix24.limiter_file" } },
       { PORTAL, { ["methods.close"] = "portal:close" } },
     },
-    classes = { "bitrix24.Options", "bitrix24.Limiter" },
+    classes = { "bitrix24.Options", "bitrix24.LogEvent", "bitrix24.Limiter" },
   },
   {
     page = "calling", title = "Calling methods",
     about = "Every REST method is reached through tables named as the method is spelled: "
-      .. "`portal.crm.deal.get{ id = 7 }`. Which methods there are: [methods](methods.md).",
+      .. "`portal.crm.item.get{ entityTypeId = 2, id = 7 }`. Options of a call stand behind its parameters, "
+      .. "`portal.crm.item.get({ entityTypeId = 2, id = 7 }, { timeout = 30 })`; they and the results are "
+      .. "those of `portal:call`. Which methods there are: [methods](methods.md).",
     shows = {
       { PORTAL, { ["methods.call"] = "portal:call", ["methods.download"] = "portal:download" } },
       { "lua/bitrix24/json.lua", { ["json.array"] = "bitrix24.array", ["json.ordered"] = "bitrix24.ordered",

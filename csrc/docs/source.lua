@@ -24,7 +24,7 @@ end
 
 local function described(rest)
   local kind, text = split_type(rest)
-  return { type = kind, text = text }
+  return { type = kind, text = text, rest = rest }
 end
 
 local function named(rest)
@@ -41,9 +41,10 @@ local function read_block(lines)
     local tag, rest = line:match "^%-%-%-@(%w+)%s*(.*)$"
     local more = line:match "^%-%-%-?%s?(.*)$"
     if not tag then
-      -- what follows an annotation goes on with it
+      -- what follows an annotation goes on with it, be it in the midst of its type
       if last then
-        last.text = (last.text .. " " .. more):gsub("%s+", " ")
+        last.rest = (last.rest .. " " .. more):gsub("%s+", " ")
+        last.type, last.text = split_type(last.rest)
       else
         table.insert(block.text, more)
       end

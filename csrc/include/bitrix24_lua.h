@@ -7,6 +7,10 @@
  * No file on package.path or package.cpath is needed. The host supplies Lua
  * itself and lua-cjson, the latter as package.preload.cjson or wherever its
  * `require` finds it.
+ *
+ * What the module raises, and a script that does not catch it, is a table with
+ * `__tostring`: after lua_pcall its line is luaL_tolstring(L, -1, NULL), while
+ * lua_tostring(L, -1) is NULL.
  */
 #ifndef BITRIX24_LUA_H
 #define BITRIX24_LUA_H

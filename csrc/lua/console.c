@@ -4,6 +4,7 @@
  * Invariant: no descriptor outlives the call that opened it.
  */
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -11,17 +12,6 @@
 #include <unistd.h>
 
 #include "lb24.h"
-
-/* Push true, or nil and what went wrong with `path`. */
-static int push_outcome(lua_State *L, const char *path, int code) {
-  if (code == 0) {
-    lua_pushboolean(L, 1);
-    return 1;
-  }
-  lua_pushnil(L);
-  lua_pushfstring(L, "%s: %s", path, strerror(code));
-  return 2;
-}
 
 /* "stdin" | "stdout" | "stderr" in the order of their descriptors */
 static const char *const streams[] = {"stdin", "stdout", "stderr", NULL};
@@ -66,7 +56,8 @@ static int truncate_file(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   lua_Integer bytes = luaL_checkinteger(L, 2);
   luaL_argcheck(L, bytes >= 0, 2, "a length");
-  return push_outcome(L, path, truncate(path, (off_t)bytes) == 0 ? 0 : errno);
+  return lb24_push_outcome(L, path,
+                           truncate(path, (off_t)bytes) == 0 ? 0 : errno);
 }
 
 /* sync(file) -> true | nil, message, errno: what was written is on the disk */
@@ -92,7 +83,7 @@ static int sync_file(lua_State *L) {
 static int make_folder(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   int code = mkdir(path, 0700) == 0 ? 0 : errno;
-  return push_outcome(L, path, code == EEXIST ? 0 : code);
+  return lb24_push_outcome(L, path, code == EEXIST ? 0 : code);
 }
 
 /* mode(path) -> permission bits | nil, message */
@@ -100,7 +91,7 @@ static int mode_of(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   struct stat about;
   if (stat(path, &about) != 0)
-    return push_outcome(L, path, errno);
+    return lb24_push_outcome(L, path, errno);
   lua_pushinteger(L, (lua_Integer)(about.st_mode & 07777));
   return 1;
 }
@@ -123,28 +114,72 @@ static int kind(lua_State *L) {
 
 /* like(path, model) -> true | nil, message: who may read and write `model`
  * may do so with `path`, which is to take its place. Only root can give it to
- * another owner; whoever else writes it, owns it. */
+ * another owner; whoever else writes it, owns it. A group that it cannot be
+ * given to is not replaced by the writer's. */
 static int like(lua_State *L) {
   const char *path = luaL_checkstring(L, 1);
   const char *model = luaL_checkstring(L, 2);
   struct stat about, own;
+  mode_t mode;
   if (stat(model, &about) != 0)
-    return push_outcome(L, model, errno);
+    return lb24_push_outcome(L, model, errno);
   if (stat(path, &own) != 0)
-    return push_outcome(L, path, errno);
-  if (own.st_uid != about.st_uid || own.st_gid != about.st_gid)
-    if (chown(path, about.st_uid, about.st_gid) != 0 && errno != EPERM)
-      return push_outcome(L, path, errno);
-  return push_outcome(L, path,
-                      chmod(path, about.st_mode & 0777) == 0 ? 0 : errno);
+    return lb24_push_outcome(L, path, errno);
+  mode = about.st_mode & 0777;
+  if (own.st_uid != about.st_uid && chown(path, about.st_uid, (gid_t)-1) != 0 &&
+      errno != EPERM)
+    return lb24_push_outcome(L, path, errno);
+  if (own.st_gid != about.st_gid && chown(path, (uid_t)-1, about.st_gid) != 0) {
+    if (errno != EPERM)
+      return lb24_push_outcome(L, path, errno);
+    mode &= (mode_t)~S_IRWXG;
+  }
+  return lb24_push_outcome(L, path, chmod(path, mode) == 0 ? 0 : errno);
+}
+
+/* The signals that end this process. A closed terminal is heard by who reads
+ * from it: nohup takes the terminal away and wants SIGHUP to be ignored. */
+static sigset_t endings(void) {
+  sigset_t set;
+  (void)sigemptyset(&set);
+  (void)sigaddset(&set, SIGTERM);
+  if (isatty(STDIN_FILENO) == 1)
+    (void)sigaddset(&set, SIGHUP);
+  return set;
+}
+
+/* hold_endings(boolean): those signals wait, for what is to be removed first;
+ * one that came ends the process when they are let go. Threads that are made
+ * meanwhile leave them alone. */
+static int hold_endings(lua_State *L) {
+  sigset_t set = endings();
+  (void)pthread_sigmask(lua_toboolean(L, 1) ? SIG_BLOCK : SIG_UNBLOCK, &set,
+                        NULL);
+  return 0;
+}
+
+/* is_ending() -> boolean: has one of them come while they were held? */
+static int is_ending(lua_State *L) {
+  sigset_t come;
+  int is = sigpending(&come) == 0 && (sigismember(&come, SIGTERM) == 1 ||
+                                      sigismember(&come, SIGHUP) == 1);
+  lua_pushboolean(L, is);
+  return 1;
 }
 
 int lb24_open_console(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"echo", echo},      {"is_terminal", is_terminal}, {"kind", kind},
-      {"like", like},      {"make_folder", make_folder}, {"mode", mode_of},
-      {"sync", sync_file}, {"truncate", truncate_file},  {"width", width},
-      {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"echo", echo},
+                                       {"hold_endings", hold_endings},
+                                       {"is_ending", is_ending},
+                                       {"is_terminal", is_terminal},
+                                       {"kind", kind},
+                                       {"like", like},
+                                       {"make_folder", make_folder},
+                                       {"mode", mode_of},
+                                       {"sync", sync_file},
+                                       {"truncate", truncate_file},
+                                       {"width", width},
+                                       {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

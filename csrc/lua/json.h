@@ -22,6 +22,7 @@ void lb24_out_init(lb24_out *out, lua_State *L);
  * Raises when memory runs out; needs one free stack slot. */
 char *lb24_out_room(lb24_out *out, size_t size);
 
+/* These raise when memory runs out, too. */
 void lb24_out_add(lb24_out *out, const char *bytes, size_t size);
 void lb24_out_byte(lb24_out *out, char byte);
 

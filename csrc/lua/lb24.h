@@ -57,6 +57,10 @@ int lb24_real_path(lua_State *L);
  * [-0, +1]; -1 and errno when that fails. */
 int lb24_open_beside(lua_State *L, const char *path);
 
+/* Push true where `code`, an errno, is 0; else nil and "PATH: what it says"
+ * [-0, +1 or +2]. Returns the number of values pushed. */
+int lb24_push_outcome(lua_State *L, const char *path, int code);
+
 /* save(path, text) -> true | nil, message: written beside, on the disk, then
  * renamed; after a crash the path holds the old text or the new one. */
 int lb24_save(lua_State *L);

@@ -16,6 +16,8 @@
 
 #define LOCK "bitrix24.core.lock"
 #define LONGEST_SLEEP_MS 1000000
+/* So often nobody takes a file away: then the file system's numbers change. */
+#define OPENED_MAX 1000
 
 typedef struct lock {
   int fd; /* -1 = released */
@@ -38,10 +40,10 @@ int lb24_lock(lua_State *L) {
   self->fd = -1;
   self->process = (int64_t)getpid();
   luaL_setmetatable(L, LOCK);
-  for (;;) {
+  for (int i = 1;; i++) {
     self->fd = open(path, O_CREAT | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (self->fd < 0 || flock(self->fd, LOCK_EX | LOCK_NB) != 0) break;
-    if (is_at(self->fd, path)) return 1;
+    if (is_at(self->fd, path) || i == OPENED_MAX) return 1;
     (void)close(self->fd);
   }
   code = errno;

@@ -166,13 +166,15 @@ static int put_table(lua_State *L, b24_query *q, int kinds, int depth) {
 static int put_value(lua_State *L, b24_query *q, int kinds, int depth) {
   const char *text;
   size_t size;
+  lua_Integer whole;
+  int is_whole;
   switch (lua_type(L, -1)) {
     case LUA_TSTRING:
       text = lua_tolstring(L, -1, &size);
       return b24__query_string(q, text, size) == B24_OK;
-    case LUA_TNUMBER:
-      if (lua_isinteger(L, -1))
-        return b24__query_int(q, lua_tointeger(L, -1)) == B24_OK;
+    case LUA_TNUMBER: /* a whole float, too: json_encode.c does the same */
+      whole = lua_tointegerx(L, -1, &is_whole);
+      if (is_whole) return b24__query_int(q, whole) == B24_OK;
       return b24__query_double(q, lua_tonumber(L, -1)) == B24_OK;
     case LUA_TBOOLEAN:
       return b24__query_bool(q, lua_toboolean(L, -1)) == B24_OK;

@@ -57,8 +57,7 @@ static void sync_folder_of(lua_State *L, const char *path) {
   (void)close(fd);
 }
 
-/* Push true, or nil and what went wrong with `path`. */
-static int push_outcome(lua_State *L, const char *path, int code) {
+int lb24_push_outcome(lua_State *L, const char *path, int code) {
   if (code == 0) {
     lua_pushboolean(L, 1);
     return 1;
@@ -81,7 +80,7 @@ int lb24_save(lua_State *L) {
   if (code == 0 && rename(beside, path) != 0) code = errno;
   if (code != 0 && fd >= 0) (void)unlink(beside);
   if (code == 0) sync_folder_of(L, path);
-  return push_outcome(L, path, code);
+  return lb24_push_outcome(L, path, code);
 }
 
 /* ---- private files ------------------------------------------------------- */
@@ -111,19 +110,22 @@ static int open_private(const char *path, const char *beside) {
   return fd;
 }
 
+/* Of a call that failed just now; never 0. */
+static int last_error(void) { return errno != 0 ? errno : EIO; }
+
 int lb24_reserve(lua_State *L) {
   static const char zeros[256] = {0};
   const char *path = luaL_checkstring(L, 1);
   lua_Integer bytes = luaL_checkinteger(L, 2);
   const char *beside = lua_pushfstring(L, "%s.new", path);
   int fd = open_private(path, beside);
-  int code = fd < 0 ? errno : 0;
+  int code = fd < 0 ? last_error() : 0;
   for (bytes += SPARE_BYTES; code == 0 && bytes > 0; bytes -= 256)
     code = write_all(fd, zeros, sizeof zeros);
   if (code == 0 && fsync(fd) != 0) code = errno;
   if (fd >= 0 && close(fd) != 0 && code == 0) code = errno;
   if (code != 0 && fd >= 0) (void)unlink(beside);
-  return push_outcome(L, path, code);
+  return lb24_push_outcome(L, path, code);
 }
 
 int lb24_save_private(lua_State *L) {
@@ -132,13 +134,13 @@ int lb24_save_private(lua_State *L) {
   const char *bytes = luaL_checklstring(L, 2, &size);
   const char *beside = lua_pushfstring(L, "%s.new", path);
   int fd = open_private(path, beside);
-  int code = fd < 0 ? errno : write_all(fd, bytes, size);
+  int code = fd < 0 ? last_error() : write_all(fd, bytes, size);
   if (code == 0 && ftruncate(fd, (off_t)size) != 0) code = errno;
   if (code == 0 && fsync(fd) != 0) code = errno;
   if (fd >= 0 && close(fd) != 0 && code == 0) code = errno;
   if (code == 0 && rename(beside, path) != 0) code = errno;
   if (code == 0) sync_folder_of(L, path);
-  return push_outcome(L, path, code);
+  return lb24_push_outcome(L, path, code);
 }
 
 /* Is this a file that save_private made for this user? In a folder where

@@ -16,6 +16,7 @@ local domain = require "bitrix24.domain"
 local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
 local reference = require "bitrix24.batch.reference"
+local rules = require "bitrix24.rules"
 local run_commands = require "bitrix24.batch.run"
 
 local sort = table.sort
@@ -76,9 +77,10 @@ local function goes_alone(book, row, version)
   return row ~= nil and (row.batch == false or row.binary or row.body_array)
 end
 
---- A name may not hold what ends it in a command.
+--- Its letters were looked at with the rest of the call. A name that is cut short is
+-- refused here, before the other calls of its request are sent.
 local function check_name(method)
-  if not method:find("^[%w_.-]+$") or ("." .. method .. "."):find("..", 1, true) then
+  if ("." .. method .. "."):find("..", 1, true) then
     errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list", nil, method)
   end
 end
@@ -107,6 +109,7 @@ end
 --- Record a call by name.
 ---@param method string
 ---@param params table? values may be handles of this batch, and places in them
+---@param opts nil a recorded call takes none: they are run's
 ---@return bitrix24.Reference handle
 function methods.call(self, method, params, opts)
   return record(book_of(self, "call"), method, params, opts)
@@ -114,22 +117,14 @@ end
 
 -- ---- running -------------------------------------------------------------------
 
-local RUN_OPTIONS = { halt = true }
+local RUN_OPTIONS = { halt = rules.BOOLEAN }
 
 local function check_run(book, opts)
   if book.running then errors.config("the batch is running already") end
-  if opts ~= nil then
-    if type(opts) ~= "table" then
-      errors.config(("run: options must be a table, got %s"):format(type(opts)))
-    end
-    errors.check_options(opts, RUN_OPTIONS, "run")
-    if opts.halt ~= nil and type(opts.halt) ~= "boolean" then
-      errors.config("run: 'halt' must be true or false")
-    end
-    if opts.halt == false and book.wire == 3 then
-      errors.config("run: a batch of REST 3.0 is all or nothing, halt = false is not possible",
-        "call the methods side by side with portal:map")
-    end
+  opts = rules.check(opts, RUN_OPTIONS, "run")
+  if opts.halt == false and book.wire == 3 then
+    errors.config("run: a batch of REST 3.0 is all or nothing, halt = false is not possible",
+      "call the methods side by side with portal:map")
   end
   if book.ran then
     for _, command in ipairs(book.commands) do
@@ -174,7 +169,7 @@ local function recorder(book)
     end
     return record(book, method, params, opts)
   end
-  for _, name in next, { "each", "pages", "all", "first", "count" } do
+  for _, name in ipairs(domain.WALKS) do
     root[name] = function(_, method)
       errors.config(("a batch records single calls, not :%s()"):format(name),
         "walk lists through the portal: it batches the pages by itself", method)

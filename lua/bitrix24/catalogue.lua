@@ -25,9 +25,6 @@ local catalogue = {}
 ---@class bitrix24.Page
 ---@field style "none"|"start"|"offset"|"last_id"|"page"|"cursor"|"limit"
 ---@field param string? the parameter that moves the page, as spelled
----@field form "flat"|"pagination"|"cursor"|"nav" what it holds: a number; REST 3.0's object
----  { page, limit, offset, afterCursor }; main.eventlog.tail's { field, order, value, limit };
----  the navigation object of old methods ({ nPageSize, iNumPage })
 ---@field index integer? place of `param` in a positional call
 ---@field limit string? the parameter that sets the page size, where it is one of its own
 ---@field size integer? records a page
@@ -241,13 +238,9 @@ local function find_param(params, lower_name)
   end
 end
 
-local FORMS = {
-  pagination = "pagination", cursor = "cursor", PARAMS = "nav", NAV_PARAMS = "nav", pageNavigation = "nav",
-}
-
 local function make_page(raw, row)
   local page = {
-    style = raw.page_style, param = raw.page_param, form = FORMS[raw.page_param] or "flat",
+    style = raw.page_style, param = raw.page_param,
     size = raw.page_size, max = raw.max_page_size, also = split(raw.page_also),
   }
   if page.style == "none" then return page end

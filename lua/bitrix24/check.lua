@@ -13,10 +13,10 @@
 
 local calls = require "bitrix24.check.calls"
 local errors = require "bitrix24.errors"
+local files = require "bitrix24.files"
 local names = require "bitrix24.check.names"
 local parser = require "bitrix24.check.parser"
 
-local open = io.open
 local type = type
 
 local _ENV = nil -- luacheck: ignore
@@ -78,11 +78,8 @@ end
 ---@param path string
 ---@return bitrix24.Findings
 function check.file(path)
-  local file, why = open(path, "rb")
-  if not file then errors.config(("check: cannot read %s"):format(why)) end
-  local text = file:read("a")
-  file:close()
-  if not text then errors.config(("check: cannot read %s"):format(path)) end
+  local text, why = files.read(path)
+  if not text then errors.config(("check: cannot read %s"):format(why)) end
   return check.script(text, path)
 end
 

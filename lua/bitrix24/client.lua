@@ -4,6 +4,7 @@
 
 local core = require "bitrix24.core"
 local catalogue = require "bitrix24.catalogue"
+local download = require "bitrix24.download"
 local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
 local faults = require "bitrix24.fault"
@@ -86,6 +87,7 @@ function Client:hide(secret, passing)
 end
 
 --- Tell the log; a log that fails must not lose an answer.
+---@param event table `event` says what happened; without secrets
 function Client:tell(event)
   if not self.log then return end
   local ok, fault = pcall(self.log, event)
@@ -93,11 +95,15 @@ function Client:tell(event)
 end
 
 --- Text without this client's secrets.
+---@param text string?
+---@return string? "***" when the client is closed and knows them no more
 function Client:clean(text)
   return text and (self.core:redact(text) or "***")
 end
 
 --- A name or a code, which is whole, without this client's secrets.
+---@param name string?
+---@return string?
 function Client:clean_name(name)
   return name and (errors.clean_name(self.core, name) or "***")
 end
@@ -106,6 +112,8 @@ function Client:is_closed()
   return self.core:is_closed()
 end
 
+--- Refuse a call of a client that is closed.
+---@param method string? for the error
 function Client:check_open(method)
   if self.core:is_closed() then
     if self.tasks:surprised() then
@@ -127,6 +135,10 @@ function Client:check_name(method)
 end
 
 --- The checks of a call that need no portal.
+---@param method any
+---@param version 2|3|nil nil = the catalogue decides
+---@param params any
+---@param opts any of the call
 ---@return table? row of the catalogue
 ---@return 2|3 version
 ---@return table? params as they can be encoded
@@ -157,7 +169,7 @@ function Client:send(method, version, params, opts, alone)
     body = given.encode(method, row, params), harmless = reads or opts ~= nil and opts.idempotent == true,
   }
   if opts and opts.idempotency_key ~= nil and version ~= 3 then
-    errors.config("the call's option 'idempotency_key' is of REST 3.0 alone", nil, method)
+    errors.config("call: option 'idempotency_key' is of REST 3.0 alone", nil, method)
   elseif version == 3 then
     pending.key = opts and opts.idempotency_key or row and row.write and given.new_key() or nil
   end
@@ -234,13 +246,6 @@ function Client:finish(pending, fault, result, response)
   if pending.on_done then pending.on_done() end
 end
 
---- What the answer of a download means: any 2xx is the file.
-local function read_link(status)
-  if status >= 200 and status < 300 then return { decoded = true } end
-  if status >= 500 then return { decoded = false, message = ("HTTP %d"):format(status) } end
-  return { decoded = true, code = tostring(status), description = "the link cannot be fetched" }
-end
-
 --- What an answer's `time` says of working time: operating_reset_at (unix
 -- seconds), operating and duration (seconds), nil where it says nothing.
 local function used_of(answer)
@@ -250,6 +255,8 @@ local function used_of(answer)
 end
 
 --- Tell the limiter what a command of a batch used.
+---@param method string
+---@param answer bitrix24.Answer
 function Client:note_command(method, answer)
   if answer.code == "OPERATION_TIME_LIMIT" then
     self.core:blocked(method)
@@ -259,19 +266,21 @@ function Client:note_command(method, answer)
   end
 end
 
---- Give a complete download its name; the error when that fails.
-local function commit(pending)
-  local bytes, why = pending.request:commit(pending.path)
-  pending.bytes = bytes
-  return not bytes and errors.new {
-    kind = "config", method = pending.method, message = ("cannot write %s: %s"):format(pending.path, why),
-  } or nil
-end
-
 --- The outcome of a call is here: it ends now, or when its turn comes.
 function Client:conclude(pending, ...)
   if pending.turn then return self.turns:arrive(pending, ...) end
   self:finish(pending, ...)
+end
+
+--- What was answered, as whoever asked reads it. `request`: its own, which a
+-- finalizer may have taken from the call by now.
+---@return bitrix24.Answer
+local function read(self, pending, request, body, status, content_type)
+  if pending.path then return download.read(status) end
+  if pending.read then return pending.read(body, status) end
+  if request.decode then return request:decode(body, status, content_type) end -- a stand-in, see front.lua
+  return envelope.read(body, status, content_type, pending.row, self.nulls,
+    pending.commands and wire.below(pending.version))
 end
 
 --- Look at the attempt that ended and carry out the core's verdict.
@@ -283,13 +292,7 @@ function Client:settle(pending)
     outcome = outcome, status = status, location = location, message = message, attempts = attempts,
     body = body, content_type = content_type,
   }
-  local answer
-  if outcome == "answer" then
-    answer = pending.path and read_link(status) or pending.read and pending.read(body, status)
-      or request.decode and request:decode(body, status, content_type) -- a stand-in, see front.lua
-      or envelope.read(body, status, content_type, pending.row, self.nulls,
-        pending.commands and wire.below(pending.version))
-  end
+  local answer = outcome == "answer" and read(self, pending, request, body, status, content_type) or nil
   if pending.done then return end -- dropped meanwhile, by the finalizer of who asked
   local action, kind, sent, retryable, wait, reason =
     request:settle(answer ~= nil and answer.decoded, answer and answer.code, used_of(answer))
@@ -314,7 +317,7 @@ function Client:settle(pending)
     pending.parked = { sent = sent }
     self.renewal:expired()
   elseif action == "done" then
-    local unwritten = pending.path and commit(pending)
+    local unwritten = pending.path and download.commit(pending)
     if self.recorder and not unwritten then self.recorder:keep(pending, seen) end
     self:conclude(pending, unwritten, answer.result, {
       total = answer.total, next = answer.next, time = answer.time,
@@ -394,32 +397,38 @@ function Client:wait(pending)
   return pending.result, pending.response
 end
 
---- Call and wait.
+--- Call and wait: see Client:send.
 ---@return any result, table response
 function Client:call(method, version, params, opts)
   return self:wait(self:send(method, version, params, opts))
 end
 
---- Start a batch of calls that are made together on purpose (bulk lists).
----@param calls { method: string, version: integer, row: table?, params: table, command: string }[]
+--- Start a batch of calls that are made together on purpose (bulk lists, recorded batches).
+---@param version 2|3
+---@param calls { method: string, version: integer, row: table?, params: table, command: string? }[]
 ---@param halt boolean stop at the first command that fails
 ---@return bitrix24.Pending
-function Client:send_batch(calls, halt)
+function Client:send_batch(version, calls, halt)
   self:check_open("batch")
   local harmless = true
   for _, call in ipairs(calls) do
     call.command = call.command or wire.command(call)
     harmless = harmless and call.row ~= nil and not call.row.write
   end
-  local shared = { method = "batch", version = 2, done = false, calls = calls, commands = #calls }
+  local shared = {
+    method = "batch", version = version, done = false, calls = calls, commands = #calls, halt = halt,
+    -- in REST 3.0 the limit of one command's method ends the batch after others have run
+    once = version == 3 and not harmless,
+  }
   self.tasks:own(shared)
   return self:submit({
-    method = "batch", version = 2, harmless = harmless, body = wire.body2(calls, halt),
+    method = "batch", version = version, harmless = harmless, body = wire.body(version, calls, halt),
     commands = wire.methods(calls),
   }, shared)
 end
 
 --- Wait for a batch; raises when the request as a whole failed.
+---@param shared bitrix24.Pending as send_batch gave it
 ---@return bitrix24.Answer[] one outcome for every command, in order
 function Client:wait_batch(shared)
   self:wait(shared)
@@ -442,19 +451,7 @@ end
 ---@param opts { timeout: number? }?
 ---@return string path, integer bytes
 function Client:download(url, path, opts)
-  if self.plan then url = self.plan:shown(url) end
-  if type(url) ~= "string" or type(path) ~= "string" or path == "" then
-    errors.config("download(url, path): both must be strings", nil, "download")
-  end
-  given.check("download", nil, opts)
-  self:check_open("download")
-  if url:sub(1, 1) == "/" and url:sub(2, 2) ~= "/" then
-    if self.renewal then self.renewal:prepare() end -- the store knows where the portal is
-    url = self.core:origin() .. url
-  end
-  local pending = self:submit(
-    { method = "download", url = url, path = path, timeout = opts and opts.timeout },
-    { method = "download", version = 2, params = {}, path = path })
+  local pending = download.send(self, url, path, opts)
   self:wait(pending)
   return path, pending.bytes
 end

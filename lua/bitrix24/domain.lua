@@ -5,7 +5,8 @@
 local catalogue = require "bitrix24.catalogue"
 local errors = require "bitrix24.errors"
 
-local getmetatable, next, rawset, setmetatable = getmetatable, next, rawset, setmetatable
+local getmetatable, ipairs, next = getmetatable, ipairs, next
+local rawset, setmetatable = rawset, setmetatable
 local tostring, type = tostring, type
 
 local _ENV = nil -- luacheck: ignore
@@ -13,10 +14,12 @@ local _ENV = nil -- luacheck: ignore
 -- Private keys: a table is never equal to a name that the platform may use.
 local PATH, ROOT = {}, {}
 
-local domain = {}
+local domain = {
+  --- What a node can do besides being called; a REST method of the same name
+  -- below the node's path goes first (humanresources.node.count).
+  WALKS = { "each", "pages", "all", "first", "count" },
+}
 
---- What a node can do besides being called; a REST method of the same name
--- below the node's path goes first (humanresources.node.count).
 local list_functions = {}
 
 ---@class bitrix24.Node: table
@@ -31,7 +34,7 @@ local function is_node(value)
   return type(value) == "table" and getmetatable(value) == Node
 end
 
-for _, name in next, { "each", "pages", "all", "first", "count" } do
+for _, name in ipairs(domain.WALKS) do
   list_functions[name] = function(node, ...)
     if not is_node(node) then
       errors.config(("call it with a colon: METHOD:%s(params)"):format(name))

@@ -53,6 +53,11 @@ function Error.__tostring(e)
   return one_line(concat(out))
 end
 
+--- "failed: " .. e, as with the messages of Lua.
+function Error.__concat(left, right)
+  return tostring(left) .. tostring(right)
+end
+
 local errors = {}
 
 --- Clients whose secrets no error shows, whoever makes it.
@@ -131,6 +136,15 @@ function errors.raise(fields)
   errors.throw(errors.new(fields))
 end
 
+--- An answer that is not what the platform promises; `sent`, for there was one.
+---@param method string
+---@param message string
+---@param hint string?
+---@return bitrix24.Error
+function errors.protocol(method, message, hint)
+  return errors.new { kind = "protocol", method = method, sent = true, message = message, hint = hint }
+end
+
 --- Raise a `config` error: the caller's mistake, found before sending.
 ---@param message string what is wrong and what to do
 ---@param hint string?
@@ -139,11 +153,12 @@ function errors.config(message, hint, method)
   errors.throw(errors.new { kind = "config", message = message, hint = hint, method = method })
 end
 
---- The failure of a whole batch as the error of one of its commands.
+--- A failure that several calls share as the error of one of them; `cause` is the
+-- failure itself.
 ---@param fault any
----@param method string
----@return any
-function errors.of_command(fault, method)
+---@param method string of that call
+---@return any fault as it is when it is no structured error
+function errors.for_method(fault, method)
   if not errors.is_error(fault) then return fault end
   local e = errors.new(fault)
   e.method, e.cause = method, fault
@@ -174,7 +189,10 @@ local function distance(a, b)
 end
 
 --- How many letters two names share at their beginning, ignoring case.
-local function common_start(a, b)
+---@param a string
+---@param b string
+---@return integer
+function errors.common_start(a, b)
   a, b = a:lower(), b:lower()
   local n = 0
   while n < #a and a:byte(n + 1) == b:byte(n + 1) do n = n + 1 end
@@ -192,7 +210,8 @@ function errors.nearest(name, candidates)
   for _, candidate in ipairs(candidates) do
     local d = distance(name, candidate)
     if not best or d < best_distance
-      or (d == best_distance and common_start(name, candidate) > common_start(name, best)) then
+      or (d == best_distance
+        and errors.common_start(name, candidate) > errors.common_start(name, best)) then
       best, best_distance = candidate, d
     end
   end
@@ -215,7 +234,8 @@ end
 ---@param options table
 ---@param known table<string, any> valid names as keys
 ---@param where string what the options belong to, e.g. "connect"
-function errors.check_options(options, known, where)
+---@param method string? REST method, for the error
+function errors.check_options(options, known, where, method)
   local names = {}
   for name in pairs(known) do names[#names + 1] = name end
   sort(names)
@@ -223,7 +243,7 @@ function errors.check_options(options, known, where)
     if known[key] == nil then
       local nearest = errors.nearest(key, names)
       errors.config(("%s: unknown option %s"):format(where, shown(key, nearest)),
-        nearest and ("did you mean '%s'?"):format(nearest) or nil)
+        nearest and ("did you mean '%s'?"):format(nearest) or ("there are " .. concat(names, ", ")), method)
     end
   end
 end

@@ -10,13 +10,15 @@
 -- belongs into no log.
 
 local core = require "bitrix24.core"
+local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
 local form = require "bitrix24.events.form"
 local json = require "bitrix24.json"
 local offline = require "bitrix24.events.offline"
 
 local find, lower, match = string.find, string.lower, string.match
-local ipairs, time, tointeger, tonumber, type = ipairs, os.time, math.tointeger, tonumber, type
+local ipairs, time, type = ipairs, os.time, type
+local integer = envelope.integer
 
 local _ENV = nil -- luacheck: ignore
 
@@ -26,7 +28,7 @@ local events = {
 }
 
 --- A body that is longer is refused unread.
-local MAX_BYTES = 8 * 1024 * 1024
+local BYTES_MAX = 8 * 1024 * 1024
 
 ---@class bitrix24.Event
 ---@field event string? name in capitals, e.g. "ONCRMDEALADD"; a robot's call has none
@@ -80,7 +82,7 @@ function events.parse(body, content_type)
   if content_type ~= nil and type(content_type) ~= "string" then
     errors.config(("events.parse: the content type must be a string, got %s"):format(type(content_type)))
   end
-  if #body > MAX_BYTES then refuse(("the body is longer than %d bytes"):format(MAX_BYTES)) end
+  if #body > BYTES_MAX then refuse(("the body is longer than %d bytes"):format(BYTES_MAX)) end
   if not find(body, "%S") then refuse "the body is empty" end
   local event, problem
   if is_json(body, content_type) then
@@ -131,7 +133,6 @@ end
 local TOKENS = { "access_token", "refresh_token", "domain", "client_endpoint", "member_id" }
 
 local function is_text(value) return type(value) == "string" and value ~= "" end
-local function whole(value) return tointeger(tonumber(value)) end
 
 --- The tokens that came with an event, as a token store takes them:
 -- `store:save(events.tokens(event))`. Only ONAPPINSTALL and ONOFFLINEEVENT bring
@@ -145,8 +146,8 @@ function events.tokens(event)
   for _, name in ipairs(TOKENS) do
     if is_text(auth[name]) then tokens[name] = auth[name] end
   end
-  local lifetime = whole(auth.expires_in)
-  tokens.expires = whole(auth.expires) or lifetime and (whole(event.ts) or time()) + lifetime or nil
+  local lifetime = integer(auth.expires_in)
+  tokens.expires = integer(auth.expires) or lifetime and (integer(event.ts) or time()) + lifetime or nil
   return tokens
 end
 

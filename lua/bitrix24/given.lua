@@ -4,6 +4,7 @@ local errors = require "bitrix24.errors"
 local hints = require "bitrix24.hints"
 local json = require "bitrix24.json"
 local parameters = require "bitrix24.parameters"
+local rules = require "bitrix24.rules"
 
 local find, open = string.find, io.open
 local next, type = next, type
@@ -13,16 +14,22 @@ local _ENV = nil -- luacheck: ignore
 --- Where a result of a batch is given to a call outside of it.
 local REFERENCE = "call it after the batch's run() for its value: handle()"
 
-local OPTIONS = { timeout = true, idempotent = true, idempotency_key = true }
+local OPTIONS = {
+  timeout = {
+    -- however long: math.huge, too
+    function(value) return type(value) == "number" and value > 0 end, "a positive number of seconds",
+    number = true,
+  },
+  idempotent = rules.BOOLEAN, idempotency_key = rules.STRING,
+}
 
 local given = {}
 
 --- A key that no other call of any process has (REST 3.0, Idempotency-Key).
 ---@return string? nil when the system has no random bytes
 function given.new_key()
-  local source = open("/dev/urandom", "rb")
+  local source <close> = open("/dev/urandom", "rb")
   local bytes = source and source:read(16)
-  if source then source:close() end
   if not bytes or #bytes < 16 then return nil end
   return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
@@ -42,6 +49,9 @@ function given.check_strict(method, version, row, params)
 end
 
 --- Refuse arguments and options of the wrong type, and options that do not exist.
+---@param method any
+---@param params any
+---@param opts any of the call
 function given.check(method, params, opts)
   if type(method) ~= "string" then
     errors.config(("expected a method name, got %s"):format(type(method)))
@@ -50,20 +60,7 @@ function given.check(method, params, opts)
     errors.config(("parameters must be a table, got %s"):format(type(params)),
       ("call it as %s{ name = value }"):format(method), method)
   end
-  if opts == nil then return end
-  if type(opts) ~= "table" then
-    errors.config(("the call's options must be a table, got %s"):format(type(opts)), nil, method)
-  end
-  errors.check_options(opts, OPTIONS, method)
-  if opts.timeout ~= nil and not (type(opts.timeout) == "number" and opts.timeout > 0) then
-    errors.config("the call's option 'timeout' must be a positive number of seconds", nil, method)
-  end
-  if opts.idempotent ~= nil and type(opts.idempotent) ~= "boolean" then
-    errors.config("the call's option 'idempotent' must be true or false", nil, method)
-  end
-  if opts.idempotency_key ~= nil and type(opts.idempotency_key) ~= "string" then
-    errors.config("the call's option 'idempotency_key' must be a string", nil, method)
-  end
+  if opts ~= nil then rules.check(opts, OPTIONS, "call", method) end
 end
 
 --- Encode parameters as the catalogue types them.

@@ -119,8 +119,9 @@ function grant.ask(client, origin, params, wait, before)
   local t = pair_of(answer, before)
   if not t then
     errors.raise {
-      kind = "auth", method = "oauth.token", sent = false,
+      kind = "auth", method = "oauth.token", sent = true,
       message = "the authorization server's answer holds no pair of tokens",
+      hint = params.code and GRANT_ADVICE.authorization_code,
     }
   end
   client:hide(t.access_token, true)

@@ -9,6 +9,8 @@ local ipairs, type = ipairs, type
 local _ENV = nil -- luacheck: ignore
 
 local hints = {
+  --- Where the names are, for one that is like none of them.
+  SEARCH = "no documented method has a name like it: bitrix24 methods WORD searches them",
   --- What to do about a signed link that is refused.
   LINK = "a signed link is good for a short time: ask the portal for the file again and use its new link",
 }
@@ -98,7 +100,7 @@ local TOKEN_ADVICE = {
 ---@return string?
 function hints.for_code(failed)
   local row, code = failed.row, failed.code
-  if not_found(code) then return hints.unknown_method(failed.method, failed.version) end
+  if not_found(code) then return hints.unknown_method(failed.method, failed.version) or hints.SEARCH end
   if failed.token and TOKEN_ADVICE[code] then return TOKEN_ADVICE[code] end
   if ADVICE[code] then return ADVICE[code] end
   if code == "insufficient_scope" or code:find("INSUFFICIENTSCOPE", 1, true) then

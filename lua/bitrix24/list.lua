@@ -23,14 +23,15 @@ local batch = require "bitrix24.list.batch"
 local checkpoint = require "bitrix24.list.checkpoint"
 local errors = require "bitrix24.errors"
 local forms = require "bitrix24.list.forms"
+local given = require "bitrix24.given"
 local keyset = require "bitrix24.list.keyset"
 local find = require "bitrix24.list.records"
 local params_of = require "bitrix24.list.params"
+local rules = require "bitrix24.rules"
 local sequential = require "bitrix24.list.sequential"
 
-local huge, math_type = math.huge, math.type
+local huge = math.huge
 local error, next, pcall, setmetatable = error, next, pcall, setmetatable
-local tostring, type = tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -42,39 +43,13 @@ local list = {}
 local strategies = { sequential = sequential, batch = batch, keyset = keyset }
 local preferred = { "keyset", "batch" }
 
-local known = {
-  strategy = true, limit = true, progress = true, ahead = true, checkpoint = true,
-  page = true, -- internal: page size to ask
+local OPTIONS = {
+  strategy = {}, limit = rules.COUNT, progress = rules.FUNCTION, ahead = rules.COUNT, checkpoint = rules.PATH,
 }
 
-local function count_option(value, name, least, method)
-  if value == nil then return end
-  if math_type(value) ~= "integer" or value < least then
-    errors.config(("opts.%s must be a whole number, at least %d, not %s"):format(
-      name, least, type(value) == "number" and tostring(value) or "a " .. type(value)), nil, method)
-  end
-end
-
 local function check(caller, params, opts, where)
-  if params ~= nil and type(params) ~= "table" then
-    errors.config(("%s(params, opts): params must be a table, not a %s"):format(where, type(params)),
-      nil, caller.method)
-  end
-  if opts == nil then return {} end
-  if type(opts) ~= "table" then
-    errors.config(("%s(params, opts): opts must be a table, not a %s"):format(where, type(opts)),
-      nil, caller.method)
-  end
-  errors.check_options(opts, known, where)
-  count_option(opts.limit, "limit", 0, caller.method)
-  count_option(opts.ahead, "ahead", 0, caller.method)
-  count_option(opts.page, "page", 1, caller.method)
-  if opts.progress ~= nil and type(opts.progress) ~= "function" then
-    errors.config("opts.progress must be a function(done, total)", nil, caller.method)
-  end
-  if opts.checkpoint ~= nil and (type(opts.checkpoint) ~= "string" or opts.checkpoint == "") then
-    errors.config("opts.checkpoint must be the path of a file", nil, caller.method)
-  end
+  given.check(caller.method, params)
+  opts = rules.check(opts, OPTIONS, where, caller.method)
   if opts.checkpoint and where == "all" then
     errors.config("opts.checkpoint: all() hands nothing out before the end, so nothing could be resumed",
       "use each() or pages()", caller.method)
@@ -210,7 +185,7 @@ local function open(caller, params, opts, where)
   local limit = opts.limit or huge
   local self = {
     caller = caller, params = params, strategy = choose(caller, params, opts),
-    limit = limit, over = limit == 0, ahead = opts.ahead or 1, page = opts.page,
+    limit = limit, over = limit == 0, ahead = opts.ahead or 1,
     progress = opts.progress, done = 0,
     -- keyset counts where it was not asked for by name: the list may be short
     counted = opts.strategy ~= "keyset",

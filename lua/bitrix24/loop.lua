@@ -106,6 +106,8 @@ end
 
 --- Resume a coroutine of the library's own. What it yields is for the library:
 -- no call in it may yield to a host.
+---@param thread thread
+---@return boolean ok and what coroutine.resume gives
 function loop.resume(thread, ...)
   if not is_inner() then outermost[1] = thread end
   return resume(thread, ...)
@@ -247,7 +249,10 @@ local function drive(self, fd, what)
   if self.rest_at and core.now() >= self.rest_at then self.settled = true end
 end
 
---- A socket is ready, or the timer has fired.
+--- A socket is ready, or the timer has fired. What fails and concerns nobody who
+-- waits is raised, to the host.
+---@param fd integer -1: the timer
+---@param what integer bits: 1 to read, 2 to write
 function Loop:turn(fd, what)
   if self.closed or self.client:is_closed() then return end
   if self.turning then

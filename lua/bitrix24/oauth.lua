@@ -5,33 +5,22 @@
 local client = require "bitrix24.client"
 local errors = require "bitrix24.errors"
 local grant = require "bitrix24.grant"
+local rules = require "bitrix24.rules"
 local tokens = require "bitrix24.tokens"
 
-local pairs, pcall, type = pairs, pcall, type
-local huge = math.huge
+local error, pcall, type = error, pcall, type
 
 local _ENV = nil -- luacheck: ignore
 
 local oauth = {}
 
-local function is_string(value) return type(value) == "string" and value ~= "" end
-local function is_seconds(value) return type(value) == "number" and value > 0 and value < huge end
-local function is_boolean(value) return type(value) == "boolean" end
-
-local STRING = { is_string, "a non-empty string" }
+local STRING = rules.STRING
 
 local function check(given, known, required, where)
   if type(given) ~= "table" then
     errors.config(("%s: expected a table of options, got %s"):format(where, type(given)))
   end
-  errors.check_options(given, known, where)
-  for name, value in pairs(given) do
-    local rule = known[name]
-    if rule[1] and not rule[1](value) then
-      -- the value is not shown: it may be a secret in the wrong place
-      errors.config(("%s: option '%s' must be %s, got %s"):format(where, name, rule[2], type(value)))
-    end
-  end
+  rules.check(given, known, where)
   for i = 1, #required do
     if given[required[i]] == nil then
       errors.config(("%s: option '%s' is missing"):format(where, required[i]))
@@ -48,7 +37,7 @@ end
 
 local AUTHORIZE = {
   domain = STRING, client_id = STRING, state = STRING, redirect_uri = STRING, oauth_url = STRING,
-  insecure = { is_boolean, "true or false" },
+  insecure = rules.BOOLEAN,
 }
 
 --- The address where a user of the portal agrees; the browser then comes back
@@ -71,8 +60,7 @@ end
 
 local EXCHANGE = {
   client_id = STRING, client_secret = STRING, code = STRING, oauth_url = STRING,
-  tokens = {}, ca_file = STRING, proxy = STRING,
-  timeout = { is_seconds, "a positive number of seconds" }, insecure = { is_boolean, "true or false" },
+  tokens = {}, ca_file = STRING, proxy = STRING, timeout = rules.SECONDS, insecure = rules.BOOLEAN,
 }
 
 --- Exchange the code of the consent page for the first pair of tokens, and put
@@ -94,18 +82,29 @@ function oauth.exchange(given)
   here:hide(given.client_secret)
   here:hide(given.code)
   local function ask()
-    -- the code works once: better no room on the disk now than afterwards
-    if store and store.reserve then store:reserve() end
-    local t = grant.ask(here, origin, {
+    return grant.ask(here, origin, {
       grant_type = "authorization_code", client_id = given.client_id, client_secret = given.client_secret,
       code = given.code,
     })
-    if store then tokens.put(store, t) end
-    return t
   end
   if not store then return ask() end
-  local ok, result = pcall(tokens.locked, store, ask)
-  if not ok then errors.throw(tokens.fault("the new tokens could not be saved", result)) end
+  local answered = true
+  local ok, result = pcall(tokens.locked, store, function()
+    -- the code works once: better no room on the disk now than afterwards
+    if store.reserve then store:reserve() end
+    local t
+    answered, t = pcall(ask)
+    if not answered then
+      if store.unreserve then store:unreserve() end
+      error(t, 0)
+    end
+    tokens.put(store, t)
+    return t
+  end)
+  if not ok then
+    if answered then result = tokens.fault("the new tokens could not be saved", result) end
+    errors.throw(result)
+  end
   return result
 end
 

@@ -6,16 +6,17 @@ local errors = require "bitrix24.errors"
 local grant = require "bitrix24.grant"
 local loop = require "bitrix24.loop"
 local profiles = require "bitrix24.profiles"
+local rules = require "bitrix24.rules"
 local tokens = require "bitrix24.tokens"
 
 local getenv = os.getenv
-local math_type, huge = math.type, math.huge
+local huge = math.huge
 local find, lower, match = string.find, string.lower, string.match
-local ipairs, pairs, tostring, type = ipairs, pairs, tostring, type
+local ipairs, pairs, type = ipairs, pairs, type
 
 local _ENV = nil -- luacheck: ignore
 
-local function is_string(value) return type(value) == "string" and value ~= "" end
+local is_string = rules.STRING[1]
 --- A header's value ends at a line break; what follows would be a header.
 local function is_token(value) return is_string(value) and not find(value, "[^\32-\126]") end
 --- [SCHEME://]HOST[:PORT], by the schemes that libcurl knows for proxies.
@@ -25,12 +26,7 @@ local function is_proxy(value)
   local scheme, rest = match(value, "^(.-)://(.*)$")
   return (not scheme or SCHEMES[lower(scheme)] == true) and find(rest or value, "^[^/]") ~= nil
 end
-local function is_boolean(value) return type(value) == "boolean" end
-local function is_function(value) return type(value) == "function" end
-local function is_seconds(value) return type(value) == "number" and value > 0 and value < huge end
 local function is_wait(value) return type(value) == "number" and value >= 0 and value < huge end
-local function is_count(value) return math_type(value) == "integer" and value >= 0 end
-local function is_positive(value) return math_type(value) == "integer" and value > 0 end
 local function is_nulls(value) return value == "drop" or value == "keep" end
 local function is_rate(value) return type(value) == "number" and value > 0 and value < huge end
 local function is_store(value) return not tokens.problem(value) end
@@ -40,7 +36,7 @@ local function is_replay(value)
   for key in pairs(value) do
     if key ~= "path" and key ~= "strict" then return false end
   end
-  return is_string(value.path) and (value.strict == nil or is_boolean(value.strict))
+  return is_string(value.path) and (value.strict == nil or type(value.strict) == "boolean")
 end
 local function is_limiter(value) return core.limiter.is_limiter(value) end
 local function is_limits(value)
@@ -52,27 +48,24 @@ local function is_limits(value)
   return is_rate(value.rate) and is_rate(value.burst)
 end
 
-local STRING = { is_string, "a non-empty string" }
-local SECONDS = { is_seconds, "a positive number of seconds" }
-local BOOLEAN = { is_boolean, "true or false" }
+local STRING, SECONDS, BOOLEAN = rules.STRING, rules.SECONDS, rules.BOOLEAN
 
---- name → { check, what it must be }
 local KNOWN = {
   webhook = { is_string, "the address of an inbound webhook, https://HOST/rest/USER/CODE/" },
   domain = STRING, access_token = STRING, client_id = STRING, client_secret = STRING, oauth_url = STRING,
   tokens = { is_store, "a store of tokens, e.g. bitrix24.token_file(path)" },
   limiter = { is_limiter, "a budget, e.g. bitrix24.limiter_file(path)" },
   limits = { is_limits, [["standard", "enterprise", {rate=, burst=} or false]] },
-  max_connections = { is_positive, "a positive integer" },
+  max_connections = rules.POSITIVE,
   timeout = SECONDS, connect_timeout = SECONDS,
-  wait_max = { is_wait, "a number of seconds" },
-  retries = { is_count, "an integer from 0" },
+  wait_max = { is_wait, "a number of seconds", number = true },
+  retries = rules.COUNT,
   batch = BOOLEAN, strict = BOOLEAN, insecure = BOOLEAN,
   nulls = { is_nulls, [["drop" or "keep"]] },
   ca_file = STRING, proxy = { is_proxy, "the address of a proxy, [http://|https://|socks5://]HOST:PORT" },
   user_agent = { is_token, "printable ASCII text" },
-  log = { is_function, "a function" },
-  record = { is_string, "the path of a file" },
+  log = rules.FUNCTION,
+  record = rules.PATH,
   profile = { is_string, "the name of a profile of `bitrix24 login`" },
   replay = { is_replay, "the path of a recording, or {path=, strict=false}" },
   loop = { is_loop, "an adapter of an event loop, e.g. require \"bitrix24.loop.luv\"" },
@@ -156,19 +149,9 @@ function options.read(given)
   if given[1] ~= nil then
     errors.config("connect: options are given by name", 'connect{ webhook = "https://HOST/rest/USER/CODE/" }')
   end
-  local out, known = {}, {}
-  for name in pairs(KNOWN) do known[name] = true end
-  errors.check_options(given, known, "connect")
-  given = profiles.complete(given)
-  for name, value in pairs(given) do
-    local rule = KNOWN[name]
-    if not rule[1](value) then
-      -- the value is not shown: it may be a secret in the wrong place
-      errors.config(("connect: option '%s' must be %s, got %s"):format(name, rule[2],
-        type(value) == "number" and tostring(value) or type(value)))
-    end
-    out[name] = value
-  end
+  errors.check_options(given, KNOWN, "connect")
+  local out = {}
+  for name, value in pairs(rules.check(profiles.complete(given), KNOWN, "connect")) do out[name] = value end
   local tariff = TARIFFS[out.limits == nil and "standard" or out.limits] or out.limits
   out.rate, out.burst = tariff.rate, tariff.burst
   read_credentials(out)

@@ -220,9 +220,12 @@ function parameters.by_position(row, given)
   return given[1] ~= nil and has_places(row)
 end
 
+local PLAIN = { array = true, object = true }
+
 --- Parameters as a method wants them that goes by their places: given by their
--- names they are sent in the documented order, without which the portal takes
--- one for another. All else is returned as it is.
+-- names they are sent in the documented order, with empty tables at the places
+-- that were left out between them; else the portal takes one for another. All
+-- else is returned as it is.
 ---@param row bitrix24.Row?
 ---@param given table
 ---@return table
@@ -232,7 +235,8 @@ function parameters.placed(row, given)
     return given
   end
   local place, names, out = {}, {}, {}
-  for i, param in ipairs(row.params()) do place[param.name:lower()] = i end
+  local params, filled = row.params(), 0
+  for i, param in ipairs(params) do place[param.name:lower()] = i end
   for name in next, given do
     if type(name) ~= "string" then return given end -- refused where it is encoded
     names[#names + 1] = name
@@ -242,7 +246,16 @@ function parameters.placed(row, given)
     if left ~= right then return left < right end
     return a < b
   end)
-  for i, name in ipairs(names) do out[i] = { name, given[name] } end
+  for _, name in ipairs(names) do
+    local last = place[name:lower()] or filled
+    for i = filled + 1, last - 1 do
+      local left_out = params[i]
+      if PLAIN[left_out.type] and place[left_out.name:lower()] == i then
+        out[#out + 1] = { left_out.name, {} }
+      end
+    end
+    filled, out[#out + 1] = last, { name, given[name] }
+  end
   return json.ordered(out)
 end
 

@@ -171,14 +171,13 @@ end
 
 --- The answer of a batch, completed by what was not sent. Where the platform
 -- stops at the first failure, what comes behind it would not have run.
-local function complete(call, calls, entries, answer)
-  local result = answer.result
-  local version, halts = call.version, find(call.body, '"halt":1}$') ~= nil
+local function complete(pending, entries, answer)
+  local result, version = answer.result, pending.version
   local whole = answer.decoded and not answer.code and type(result) == "table"
   local failed, place, out = not whole, 0, {}
   local faults = whole and result.result_error
   if type(faults) ~= "table" then faults = {} end
-  for i in ipairs(calls) do
+  for i in ipairs(pending.calls) do
     local entry, key = entries[i], wire.key(i)
     if entry then entry.skipped = failed end -- anew each time that the request is sent
     if not entry then
@@ -186,7 +185,7 @@ local function complete(call, calls, entries, answer)
       if version == 3 then
         out[i] = whole and result[place] or nil
       else
-        failed = failed or halts and faults[key] ~= nil
+        failed = failed or pending.halt and faults[key] ~= nil
       end
     elseif not failed then
       out[version == 3 and i or key] = entry.result
@@ -206,25 +205,25 @@ end
 
 --- The request that carries the reads of a batch. The keys stay, for commands
 -- refer to each other by them.
-local function rest_of(call, calls, entries)
-  local methods, texts, cmd = {}, {}, {}
-  for i, one in ipairs(calls) do
+local function rest_of(pending, entries)
+  local version, methods, texts, cmd = pending.version, {}, {}, {}
+  for i, one in ipairs(pending.calls) do
     if not entries[i] then
       methods[#methods + 1], texts[#texts + 1] = one.method, one.command
       cmd[wire.key(i)] = one.command
     end
   end
   if #texts == 0 then return nil end
-  local body = call.version == 3 and ("[%s]"):format(concat(texts, ","))
-    or json.encode { cmd = cmd, halt = find(call.body, '"halt":1}$') and 1 or 0 }
-  return { method = "batch", version = call.version, harmless = true, body = body, commands = methods }
+  local body = version == 3 and ("[%s]"):format(concat(texts, ","))
+    or json.encode { cmd = cmd, halt = pending.halt and 1 or 0 }
+  return { method = "batch", version = version, harmless = true, body = body, commands = methods }
 end
 
 --- The answer of a request of which nothing is sent.
-local function made_up(call, calls, entries)
-  if not calls then return { decoded = true, result = entries[1].result } end
-  local answer = { decoded = true, result = call.version == 3 and {} or { result = {} } }
-  return complete(call, calls, entries, answer)
+local function made_up(pending, entries)
+  if not pending.calls then return { decoded = true, result = entries[1].result } end
+  local answer = { decoded = true, result = pending.version == 3 and {} or { result = {} } }
+  return complete(pending, entries, answer)
 end
 
 --- A request that the core carries.
@@ -258,15 +257,16 @@ local function take(book, client, call, pending)
     end
   end
   if count == 0 then return carried(client, call, pending) end
-  local rest = calls and rest_of(call, calls, entries)
+  local rest = calls and rest_of(pending, entries)
   if not rest then
-    return { seen = {}, silent = true, decode = function() return made_up(call, calls, entries) end }
+    return { seen = {}, silent = true, decode = function() return made_up(pending, entries) end }
   end
   local request, kind, message = carried(client, rest, pending)
   if not request then return nil, kind, message end
   function request.decode(_, body, status, content_type)
-    local answer = envelope.read(body, status, content_type, nil, client.nulls, wire.below(call.version))
-    return complete(call, calls, entries, answer)
+    local answer = envelope.read(body, status, content_type, nil, client.nulls,
+      wire.below(pending.version))
+    return complete(pending, entries, answer)
   end
   return request
 end

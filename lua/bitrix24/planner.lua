@@ -106,6 +106,9 @@ end
 --- The lane of a call, or nil when it must travel alone: the platform forbids
 -- it in a batch (by the catalogue, or learnt), or it is a write of REST 3.0,
 -- where one failing command takes the others' results with it.
+---@param pending bitrix24.Pending
+---@param opts table? of the call
+---@return string? lane
 function Planner:lane(pending, opts)
   local row = pending.row
   if self.alone[pending.method] then return nil end
@@ -127,7 +130,8 @@ end
 
 --- Take a call that waits.
 ---@param lane string
----@return boolean taken
+---@param pending bitrix24.Pending
+---@return boolean taken false: it cannot be a command
 function Planner:take(lane, pending)
   local command = wire.command(pending)
   if not command then return false end
@@ -203,7 +207,7 @@ local function submit(self, commands, f, ...)
   for _, pending in ipairs(commands) do
     client:finish(pending, client:is_closed() and errors.new {
       kind = "cancelled", method = pending.method, message = "the portal was closed",
-    } or errors.of_command(fault, pending.method))
+    } or errors.for_method(fault, pending.method))
   end
 end
 
@@ -244,8 +248,7 @@ function Planner:send(lane, commands)
   end
   local call = {
     method = "batch", version = version, harmless = lane.harmless,
-    body = version == 3 and wire.body3(commands) or wire.body2(commands, false),
-    commands = wire.methods(commands),
+    body = wire.body(version, commands, false), commands = wire.methods(commands),
   }
   if not submit(self, commands, client.submit, call, shared) then self:landed(shared) end
 end
@@ -259,18 +262,28 @@ function Planner:adapt(count, time)
   self.width = fit < self.width and fit or min(fit, self.width + max(1, self.width // 2))
 end
 
---- The outcome of one command that the platform refused before it ran, or
--- that may be asked again: it is sent alone, never the whole batch.
-local function again(self, pending, answer)
-  if answer.code == "ERROR_BATCH_METHOD_NOT_ALLOWED" then
-    self.alone[pending.method] = true
+--- May a command that failed in a batch be asked again by itself, because it
+-- surely did not run, or harms nobody? Learns what must not be in a batch.
+---@param command table `method`; gets `refused`, what the portal said of it
+---@param code string the portal's
+---@param harmless boolean may it be repeated
+---@return boolean
+function Planner:ask_alone(command, code, harmless)
+  if code == "ERROR_BATCH_METHOD_NOT_ALLOWED" then
+    self.alone[command.method] = true
     return true
   end
-  -- by itself it is refused once more
-  if answer.code == "expired_token" then return true end
-  pending.refused = answer.code
-  if answer.code == "OPERATION_TIME_LIMIT" then self.blocked[pending.method] = true end
-  return (select(4, judge(answer.code, pending.harmless)))
+  -- by itself the call gets a new token first, or is refused once more
+  if code == "expired_token" then return true end
+  command.refused = code
+  return (select(4, judge(code, harmless)))
+end
+
+--- The outcome of one command that the platform refused before it ran, or
+-- that may be asked again: it is sent alone, never the whole batch.
+local function again(self, pending, code)
+  if code == "OPERATION_TIME_LIMIT" then self.blocked[pending.method] = true end
+  return self:ask_alone(pending, code, pending.harmless)
 end
 
 --- A batch that was never sent because one of its methods has no working time
@@ -308,7 +321,7 @@ local function fail(self, lane, commands, fault)
     elseif ask then
       self:send_alone(pending)
     else
-      client:finish(pending, errors.of_command(fault, pending.method))
+      client:finish(pending, errors.for_method(fault, pending.method))
     end
   end
 end
@@ -328,7 +341,7 @@ function Planner:deliver(lane, commands, shared)
       -- the token ended on the way: together they are refused, which renews it
       pending.shared, pending.repacked = nil, true
       self.lanes[lane.name]:push(pending)
-    elseif answer.code and again(self, pending, answer) then
+    elseif answer.code and again(self, pending, answer.code) then
       self:send_alone(pending)
     elseif answer.code or answer.message then
       client:finish(pending, faults.of_command(client, pending, answer, shared))

@@ -36,10 +36,12 @@ local function client_of(self, name)
   return self[CLIENT]
 end
 
---- Call a method by name.
----@param method string
----@param params table?
----@param opts { timeout: number?, idempotent: boolean?, idempotency_key: string? }?
+--- Call a method by name, and wait. Raises what the portal answered as an error,
+-- and what kept it from answering (bitrix24.Error).
+---@param method string as the documentation spells it, in any case
+---@param params table? a sequence where the method takes its parameters by place
+---@param opts { timeout: number?, idempotent: boolean?, idempotency_key: string? }? timeout:
+--- seconds for everything; idempotent: a repeat is harmless; the key is of REST 3.0
 ---@return any result the decoded result
 ---@return table response total, next, time, status, method, attempts
 function methods.call(self, method, params, opts)
@@ -53,17 +55,18 @@ local function caller(self, name, method)
     errors.config(("portal:%s(method, params): expected a method name, got %s"):format(name, type(method)))
   end
   here:check_name(method)
-  local version = self[VERSION]
-  local row = catalogue.find(method, version)
+  local asked = self[VERSION]
+  local row = catalogue.find(method, asked)
+  local version = asked or row and row.version or 2
   local function call(params)
-    return { method = method, version = version or row and row.version or 2, row = row, params = params }
+    return { method = method, version = version, row = row, params = params }
   end
   return {
     method = method,
     row = row,
-    version = version or row and row.version or 2,
+    version = version,
     origin = here.core:origin(),
-    send = function(params) return here:send(method, version, params) end,
+    send = function(params) return here:send(method, asked, params) end,
     wait = function(pending) return here:wait(pending) end,
     cancel = function(pending) here:cancel(pending) end,
     clean = function(text) return here:clean(text) end,
@@ -75,7 +78,7 @@ local function caller(self, name, method)
     send_batch = function(list_of_params, halt)
       local calls = {}
       for i, params in ipairs(list_of_params) do calls[i] = call(params) end
-      return here:send_batch(calls, halt)
+      return here:send_batch(2, calls, halt)
     end,
     wait_batch = function(pending) return here:wait_batch(pending) end,
     fault = function(answer, pending)
@@ -91,31 +94,52 @@ local function use(self, name, method, params, opts)
   return list[name](made, params, opts)
 end
 
---- Iterate over the records of a list.
+--- Iterate over the records of a list: all of them, or an error is raised. What
+-- was fetched ahead is dropped when the loop is left.
 ---@param method string
 ---@param params table?
----@param opts table? strategy, limit, ahead, progress
+---@param opts bitrix24.ListOptions?
+---@return fun(): any next
+---@return nil
+---@return nil
+---@return table closing
 function methods.each(self, method, params, opts)
   return use(self, "each", method, params, opts)
 end
 
---- Iterate over the pages of a list.
+--- Iterate over the pages of a list, sequences of which none is empty.
+---@param method string
+---@param params table?
+---@param opts bitrix24.ListOptions?
+---@return fun(): any[]? next
+---@return nil
+---@return nil
+---@return table closing
 function methods.pages(self, method, params, opts)
   return use(self, "pages", method, params, opts)
 end
 
 --- Every record of a list in one sequence.
----@return table
+---@param method string
+---@param params table?
+---@param opts bitrix24.ListOptions? without a checkpoint
+---@return any[]
 function methods.all(self, method, params, opts)
   return use(self, "all", method, params, opts)
 end
 
---- The first record, or nil.
+--- The first record, or nil; one request.
+---@param method string
+---@param params table?
+---@return any
 function methods.first(self, method, params)
   return use(self, "first", method, params)
 end
 
---- How many records match.
+--- How many records match: the portal's total where it can be believed, else by
+-- walking the list.
+---@param method string
+---@param params table?
 ---@return integer
 function methods.count(self, method, params)
   return use(self, "count", method, params)
@@ -133,7 +157,9 @@ function methods.map(self, items, f, opts)
   return here.tasks:map(here.batch, items, f, opts)
 end
 
---- Call functions side by side.
+--- Call functions side by side. The first that fails cancels the others, and its
+-- error is raised.
+---@param ... fun(): any
 ---@return any ... their first results
 function methods.gather(self, ...)
   local here = client_of(self, "gather")

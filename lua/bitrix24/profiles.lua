@@ -4,10 +4,11 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local files = require "bitrix24.files"
 local json = require "bitrix24.json"
 local tokens = require "bitrix24.tokens"
 
-local getenv, open = os.getenv, io.open
+local getenv = os.getenv
 local ipairs, next, pairs, type = ipairs, next, pairs, type
 local concat, sort = table.concat, table.sort
 
@@ -56,14 +57,12 @@ function profiles.path() return profiles.folder() .. "/profiles.json" end
 --- Every profile by name; empty when nothing was stored yet.
 local function read()
   local path = profiles.path()
-  local file, why, code = open(path, "rb")
-  if not file then
-    if code == 2 then return {} end -- ENOENT
+  local text, why, code = files.read(path)
+  if not text then
+    if code == files.ENOENT then return {} end
     errors.config("the profiles cannot be read: " .. why)
   end
-  local text = file:read("a")
-  file:close()
-  local all = json.decode(text or "")
+  local all = json.decode(text)
   if type(all) ~= "table" or all[1] ~= nil then
     errors.config(("%s holds no profiles"):format(path), "remove it and log in again: bitrix24 login")
   end

@@ -13,6 +13,7 @@
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local exchange = require "bitrix24.record.exchange"
+local files = require "bitrix24.files"
 local json = require "bitrix24.json"
 
 local concat = table.concat
@@ -83,14 +84,11 @@ local function put_body(out, body, clean)
   out[#out + 1] = written and '"text":' .. written or ('"base64":"%s"'):format(json.base64(text))
 end
 
---- The file that a download has made.
+--- The file that a download has made; its size where it is long or gone.
 local function put_download(out, client, pending)
-  if pending.bytes > DOWNLOAD_MAX then
-    out[#out + 1] = ('"bytes":%d'):format(pending.bytes)
-    return
-  end
-  local file <close> = open(pending.path, "rb")
-  out[#out + 1] = ('"base64":"%s"'):format(json.base64(client:clean(file and file:read("a") or "")))
+  local content = pending.bytes <= DOWNLOAD_MAX and files.read(pending.path)
+  out[#out + 1] = content and ('"base64":"%s"'):format(json.base64(client:clean(content)))
+    or ('"bytes":%d'):format(pending.bytes)
 end
 
 --- Keep an exchange that has ended.

@@ -159,6 +159,7 @@ local function renew(self)
     self.asked = nil
   end, kept)
   if not ok then
+    if self.store.unreserve then self.store:unreserve() end
     local seconds = errors.is_error(t) and FINAL[t.code]
     if seconds then
       self.refused = { token = kept.refresh_token, fault = t, until_time = time() + seconds }
@@ -207,7 +208,7 @@ local function fail(self, fault)
   for _, pending in pairs(waiting) do
     local e = fault
     if errors.is_error(fault) then
-      e = errors.of_command(fault, pending.method)
+      e = errors.for_method(fault, pending.method)
       e.message = "the access token expired and was not renewed: " .. fault.message
       e.sent = pending.parked.sent
       if e.kind ~= "cancelled" then e.kind = "auth" end
@@ -279,11 +280,15 @@ function Renewal:stop()
   if thread and status(thread) == "suspended" then close(thread) end
   if not self.unsaved then return end
   -- the last chance of a pair that could not be saved
-  pcall(tokens.locked, self.store, function() save_late(self, true) end, function(seconds)
+  local function wait(seconds)
     if time() >= until_time then error("the store is locked", 0) end
     tokens.help(self)
     core.sleep(seconds)
-  end)
+  end
+  local saved, fault = pcall(tokens.locked, self.store, function() save_late(self, true) end, wait)
+  if not saved then
+    self.client:tell { event = "store", error = tokens.fault("the tokens could not be saved", fault) }
+  end
 end
 
 return renewal

@@ -5,15 +5,23 @@
 --     local sandbox = require "bitrix24.sandbox"
 --     local sb <close> = sandbox.start { contacts = 1000, tls = true }
 --     local portal = sb:connect()
+--
+-- A script that connects by itself runs on it unchanged:
+--
+--     bitrix24.connect = function() return sb:connect() end
+--     dofile "script.lua"
 
-local error, ipairs, pairs, pcall, require, setmetatable, type =
-  error, ipairs, pairs, pcall, require, setmetatable, type
+local error, ipairs, pairs, pcall, setmetatable, type = error, ipairs, pairs, pcall, setmetatable, type
 local package = package
+local bitrix24 = require "bitrix24"
 local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
 local checks = require "bitrix24.sandbox.checks"
 local journal = require "bitrix24.sandbox.journal"
 local server = require "bitrix24.sandbox.server"
+
+--- A test may put sb:connect in the place of it later.
+local connect = bitrix24.connect
 
 local _ENV = nil -- luacheck: ignore
 
@@ -55,10 +63,11 @@ end
 
 --- Start a portal. Stops at `sb:stop()`, at the end of a `<close>` variable, or when collected.
 --
--- Options: how many records of a kind there are (contacts = 300, chats = 40, users = 60, … see seed.lua),
+-- Options: how many records of a kind there are (contacts = 300, chats = 40, users = 60, … all are below),
 -- `seed`; `fixture`, the records themselves, { contacts = { { ID = 5, NAME = "Ada" }, … }, … } or a JSON
--- file of that (kinds and fields are those of sb:records; what it leaves out is made); `limits` as connect
--- takes them, `latency` and `token_ttl` in seconds, `tls`, `port`; `operating` (working time), `scope`.
+-- file of that (kinds and fields are those of sb:records, and LAST_NAME may be written lastName; kinds that
+-- it leaves out are made); `limits` as connect takes them, `latency` and `token_ttl` in seconds, `tls`,
+-- `port`; `operating` (working time), `scope`.
 ---@param given table?
 ---@return bitrix24.Sandbox
 function sandbox.start(given)
@@ -120,7 +129,7 @@ function Sandbox:connect(given)
   else
     merged.webhook = merged.webhook or self.webhook
   end
-  local portal = require("bitrix24").connect(merged)
+  local portal = connect(merged)
   anchors[portal] = self
   return portal
 end

@@ -8,6 +8,7 @@
 
 local errors = require "bitrix24.errors"
 local host = require "bitrix24.loop"
+local rules = require "bitrix24.rules"
 
 local create, running = coroutine.create, coroutine.running
 local close, status, yield = coroutine.close, coroutine.status, coroutine.yield
@@ -48,6 +49,7 @@ function tasks.new(client)
 end
 
 --- The task that is running, when it can be made to wait.
+---@return table? task
 function Tasks:current()
   local task = self.by_thread[running()]
   return task and isyieldable() and task or nil
@@ -58,12 +60,16 @@ function Tasks:inside()
   return self.by_thread[running()] ~= nil
 end
 
---- How many functions run side by side here, the running one among them; nil
--- when their calls must not share a request.
+--- About how many functions run side by side here, the running one among them;
+-- nil when their calls must not share a request.
 function Tasks:beside()
-  local task = self.by_thread[running()]
-  if not task then return 1 end
-  return task.group.batch and task.group.alive or nil
+  local task, count = self.by_thread[running()], 1
+  if task and not task.group.batch then return nil end
+  while task do -- beside a map within another is what that one runs
+    count = count * task.group.alive
+    task = task.group.waiter
+  end
+  return count
 end
 
 --- The portal is closed by the running task, or from elsewhere.
@@ -88,6 +94,8 @@ local function wake(task)
 end
 
 --- Make the running task wait until a call is done.
+---@param task table
+---@param pending bitrix24.Pending
 function Tasks.park(_, task, pending)
   if pending.done then return end
   pending.waiter, task.beside = task, pending.waiter
@@ -96,6 +104,7 @@ end
 
 --- The task of another client that is running, if it can wait for a call of
 -- this one while the host drives both.
+---@return table? task
 function tasks.guest()
   local task = HOSTED[running()]
   return task and isyieldable() and task or nil
@@ -308,7 +317,10 @@ end
 
 -- ---- what a script calls ---------------------------------------------------------
 
-local MAP_OPTIONS = { concurrency = true, batch = true, on_error = true }
+local MAP_OPTIONS = {
+  concurrency = rules.POSITIVE, batch = rules.BOOLEAN,
+  on_error = { function(value) return value == "raise" or value == "collect" end, [["raise" or "collect"]] },
+}
 
 local function check_map(list, f, opts)
   if type(list) ~= "table" then
@@ -317,22 +329,7 @@ local function check_map(list, f, opts)
   if type(f) ~= "function" then
     errors.config(("map(list, f): expected a function, got %s"):format(type(f)))
   end
-  if opts == nil then return {} end
-  if type(opts) ~= "table" then
-    errors.config(("map: options must be a table, got %s"):format(type(opts)))
-  end
-  errors.check_options(opts, MAP_OPTIONS, "map")
-  local concurrency = opts.concurrency
-  if concurrency ~= nil and not (math_type(concurrency) == "integer" and concurrency > 0) then
-    errors.config("map: 'concurrency' must be a positive integer")
-  end
-  if opts.batch ~= nil and type(opts.batch) ~= "boolean" then
-    errors.config("map: 'batch' must be true or false")
-  end
-  if opts.on_error ~= nil and opts.on_error ~= "collect" and opts.on_error ~= "raise" then
-    errors.config([[map: 'on_error' must be "raise" or "collect"]])
-  end
-  return opts
+  return rules.check(opts, MAP_OPTIONS, "map")
 end
 
 --- How many items: `n`, as table.pack and map itself set it, or the sequence's length.
@@ -342,7 +339,7 @@ local function length_of(list)
   for key in next, list do
     if math_type(key) ~= "integer" and count == 0 then
       errors.config("map(list, f): expected a sequence, got a table with named keys")
-    elseif math_type(key) == "integer" and (key < 1 or key > count) then
+    elseif math_type(key) == "integer" and key > count then
       errors.config("map(list, f): the sequence has holes", "set n to its length, as table.pack does")
     end
   end

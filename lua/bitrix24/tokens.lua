@@ -8,13 +8,14 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local files = require "bitrix24.files"
 local json = require "bitrix24.json"
 
 local error, getmetatable, pairs, pcall, setmetatable, tostring, type =
   error, getmetatable, pairs, pcall, setmetatable, tostring, type
 local math_type, max, time = math.type, math.max, os.time
 local running = coroutine.running
-local open = io.open
+local remove = os.remove
 
 local _ENV = nil -- luacheck: ignore
 
@@ -23,8 +24,6 @@ local _ENV = nil -- luacheck: ignore
 local LOCK_SECONDS = 180
 --- How often the lock is tried.
 local LOCK_PAUSE_SECONDS = 0.05
---- The errno of a file that is not there.
-local ENOENT = 2
 
 ---@class bitrix24.Tokens
 ---@field access_token string
@@ -94,15 +93,11 @@ end
 local function is_pair(t) return type(t) == "table" and type(t.access_token) == "string" end
 
 local function read_pair(path)
-  local file, why, code = open(path, "rb")
-  if not file then
-    if code == ENOENT then return nil end
+  local text, why, code = files.read(path)
+  if not text then
+    if code == files.ENOENT then return nil end
     broken(("the token file cannot be read: %s"):format(why))
   end
-  local text
-  text, why = file:read("a")
-  file:close()
-  if not text then broken(("the token file %s cannot be read: %s"):format(path, why)) end
   local t = json.decode(text)
   if not is_pair(t) then
     broken(("the token file %s holds no tokens"):format(path),
@@ -155,8 +150,12 @@ function TokenFile:reserve(t)
   if not done then unwritable(why) end
 end
 
+--- No pair came: nothing stays of the room that was made for one.
+function TokenFile:unreserve() remove(self[PATH] .. ".new") end
+
 --- Call f while no other process, thread or portal renews these tokens. The
--- lock goes with its holder, however that ends.
+-- lock goes with its holder, however that ends. An `auth` error when it cannot be
+-- had within LOCK_SECONDS; what f raises is raised.
 ---@param f fun()
 ---@param wait fun(seconds: number)? waits a little; when absent, sleeps and helps those who renew
 function TokenFile:lock(f, wait)

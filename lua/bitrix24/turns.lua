@@ -3,7 +3,8 @@
 -- run, is the same each time.
 --
 -- One that is sent again gives up its turn, and after a silence all do: nobody
--- waits for long because of somebody else.
+-- waits for long because of somebody else. Nor has one that is fifty calls long
+-- a turn, a batch that a list or a script makes by itself.
 
 local setmetatable = setmetatable
 
@@ -15,6 +16,7 @@ Turns.__index = Turns
 
 local turns = {}
 
+--- The order of one client's answers.
 ---@param finish fun(pending: table, fault: any, result: any, response: table?)
 ---@return bitrix24.Turns
 function turns.new(finish)
@@ -22,6 +24,7 @@ function turns.new(finish)
 end
 
 --- A request leaves.
+---@param pending bitrix24.Pending
 function Turns:enter(pending)
   local last = self.last + 1
   pending.turn = true
@@ -42,6 +45,10 @@ function Turns.pass(_, pending)
 end
 
 --- Its outcome is here; it is finished when its turn comes.
+---@param pending bitrix24.Pending
+---@param fault any
+---@param result any
+---@param response table?
 function Turns:arrive(pending, fault, result, response)
   pending.outcome = { fault, result, response }
   self:advance()

@@ -53,10 +53,9 @@ end
 --- A value that the portal fills in: a place in the result of an earlier
 -- command of the same batch. Only this, never a string, is written as syntax.
 ---@param n integer number of the command, from 1
----@param ... string|integer names, and places that count from 0 as PHP does; or one table of them
+---@param path (string|integer)[] names, and places that count from 0 as PHP does
 ---@return table
-function wire.reference(n, ...)
-  local path = type((...)) == "table" and ... or { ... }
+function wire.reference(n, path)
   return setmetatable({ steps = { KEYS[n], unpack(path) } }, Reference)
 end
 
@@ -103,24 +102,17 @@ function wire.methods(commands)
   return out
 end
 
---- The body of a REST 2 batch.
+--- The body of a batch.
+---@param version integer
 ---@param commands { command: string }[]
----@param halt boolean stop at the first command that fails
+---@param halt boolean stop at the first command that fails; REST 3.0 always does
 ---@return string
-function wire.body2(commands, halt)
-  local cmd = {}
-  for i, pending in ipairs(commands) do cmd[KEYS[i]] = pending.command end
-  -- sorted by name, which is the order of the commands
-  return (json.encode { cmd = cmd, halt = halt and 1 or 0 })
-end
-
---- The body of a REST 3.0 batch.
----@param commands { command: string }[]
----@return string
-function wire.body3(commands)
+function wire.body(version, commands, halt)
   local out = {}
-  for i, pending in ipairs(commands) do out[i] = pending.command end
-  return "[" .. concat(out, ",") .. "]"
+  for i, call in ipairs(commands) do out[version == 3 and i or KEYS[i]] = call.command end
+  if version == 3 then return "[" .. concat(out, ",") .. "]" end
+  -- sorted by name, which is the order of the commands
+  return (json.encode { cmd = out, halt = halt and 1 or 0 })
 end
 
 --- How deep an answer keeps its null fields whatever the portal's option says:

@@ -104,14 +104,26 @@ describe("a call", function()
     it("names of a method that goes by places in the documented order", function()
       local params = { FIELDS = { POST_MESSAGE = "hi" }, TASKID = 51 }
       assert.equal('{"TASKID":51,"FIELDS":{"POST_MESSAGE":"hi"}}', body("task.commentitem.add", params))
-      assert.equal('{"TASKID":51,"FILTER":{"AUTHOR_ID":1}}',
+      assert.equal('{"TASKID":51,"ORDER":{},"FILTER":{"AUTHOR_ID":1}}',
         body("task.commentitem.getlist", { FILTER = { AUTHOR_ID = 1 }, TASKID = 51 }))
+      assert.equal('{"ORDER":{},"FILTER":{},"select":["ID"]}',
+        body("task.elapseditem.getlist", { select = { "ID" } }))
       assert.same({ FIELDS = { POST_MESSAGE = "hi" }, TASKID = 51 }, params)
     end)
 
     it("a whole number as an integer, however it was computed", function()
       assert.same('{"big":1000000000000000,"id":5,"none":0,"price":0.5}',
         body("vendor.x.y", { id = 10 / 2, price = 0.5, big = 1e15, none = -0.0 }))
+    end)
+
+    it("a whole number as an integer in a batch, too", function()
+      local portal = here.portal
+      portal:map({ 1e15, 2e15 }, function(id) return portal.crm.deal.list { filter = { ID = id } } end)
+      assert.matches("=1000000000000000\".*=2000000000000000\"", here:sent()[1].body)
+      local b = portal.v3:batch()
+      for _ = 1, 2 do b.tasks.task.get { id = 10 / 2 } end
+      pcall(b.run, b)
+      assert.matches('"query":{"id":5}.*"query":{"id":5}', here:sent()[2].body)
     end)
 
     it("an idempotency key with writes of REST 3.0, another for each", function()

@@ -140,6 +140,13 @@ describe("a checkpoint", function()
     end
   end)
 
+  it("that cannot be read is not called damaged", function()
+    local e = failure("config", list.each, bulk.portal(contacts, { ids = {} }).caller, {},
+      { checkpoint = "tests" })
+    assert.equal("opts.checkpoint: cannot read tests: Is a directory", e.message)
+    assert.is_nil(e.hint)
+  end)
+
   it("goes with lists by id, and with loops, alone", function()
     local log = bulk.portal(contacts, { ids = {} })
     for _, strategy in ipairs { "batch", "sequential" } do

@@ -70,6 +70,17 @@ describe("call", function()
     assert.truthy(ok { "call", "crm.contact.get", "ID=1", "-f", "table", "-c", "ID" }:find("^ID\n1\n$"))
   end)
 
+  it("says which of the columns nothing has, and how they are spelled", function()
+    local function said(words) return (select(2, ok(words))) end
+    assert.equal("warning: no record has a field 'NAEM'; did you mean 'NAME'?\n",
+      said { "call", "crm.contact.get", "id=1", "-c", "ID,NAEM" })
+    assert.equal("warning: no record has a field 'NAME'; did you mean 'name'?\n",
+      said { "call", "crm.item.list", "entityTypeId=3", "-f", "csv", "-c", "id,NAME" })
+    assert.equal("note: no record came with EMAIL; select[]=… may ask for it\n",
+      said { "call", "crm.contact.list", "-f", "table", "-c", "ID,EMAIL" })
+    assert.equal("", said { "call", "crm.contact.list", "filter[NAME]=nobody", "-f", "csv", "-c", "NAEM" })
+  end)
+
   it("asks the version that it is told", function()
     ok { "call", "tasks.task.get", "id=1", "--rest", "3" }
     assert.equal(3, here:sent("tasks.task.get")[1].version)
@@ -95,6 +106,18 @@ describe("call", function()
     local sorted = table.move(names, 1, #names, 1, {})
     table.sort(sorted, function(a, b) return a > b end)
     assert.same(sorted, names)
+  end)
+
+  it("tells of parameters that the portal will not see", function()
+    local function doubt(words) return select(2, ok(words)) end
+    assert.equal("warning: unknown parameter: filter.ID; give filter[ID]=…\n",
+      doubt { "call", "crm.contact.list", "filter.ID=5" })
+    assert.equal("", doubt { "call", "crm.contact.list", "filter.ID=5", "-q" })
+    assert.truthy(doubt { "list", "crm.contact.list", "select=ID,NAME", "-n", "1" }
+      :find("warning: select is text, and an array is documented; give select[]=…\n", 1, true))
+    local err = fails(2, { "call", "crm.contact.add", 'fields={"NAME":"Ann"}' })
+    assert.truthy(err:find("with a colon it is sent as JSON: 'fields:=…'", 1, true), err)
+    assert.same({}, here:sent("crm.contact.add"))
   end)
 
   it("says what to do in its own words", function()
@@ -233,6 +256,8 @@ describe("list", function()
     assert.equal(130, select(2, command.read(folder .. "/c.jsonl"):gsub("\n", "")))
     ok { "list", "crm.contact.list", "-o", folder .. "/c.json", "-q" }
     assert.equal(130, #json.decode(command.read(folder .. "/c.json")))
+    err = select(2, ok { "list", "crm.contact.list", "-n", "1", "-o", folder .. "/c.xlsx" })
+    assert.truthy(err:find("1 record in .*, as JSON: %-%-format csv"), err)
     assert.is_nil(command.read(folder .. "/c.csv.part"))
   end)
 
@@ -362,6 +387,14 @@ describe("sandbox", function()
     local address = running:wait(function() return running:out():match("^(http%S+)\n") end)
     assert.equal(3, #json.decode(ok({ "list", "crm.contact.list" }, { BITRIX24_WEBHOOK = address })))
     assert.equal(0, running:stop("INT"))
+  end)
+
+  it("leaves nothing behind when it is ended by kill", function()
+    local running <close> = command.start({ "sandbox", "--tls", "contacts=1" }, environment())
+    local file = running:wait(function() return running:err():match("%-%-ca%-file (%S+)\n") end)
+    assert.truthy(command.read(file))
+    assert.equal(128 + 15, running:stop("TERM"))
+    assert.is_nil(command.read(file))
   end)
 end)
 

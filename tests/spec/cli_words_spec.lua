@@ -1,5 +1,6 @@
 -- What is typed, as parameters; records, as text. Without processes.
 
+local doubts = require "bitrix24.cli.doubts"
 local format = require "bitrix24.cli.format"
 local given = require "bitrix24.cli.given"
 local json = require "bitrix24.json"
@@ -125,6 +126,8 @@ describe("what the library says", function()
       ["connect: option 'ca_file' must be text"] = "--ca-file must be text",
       ["connect: webhook: plain http: use https:// (or insecure = true)"] =
         "the webhook's address: plain http: use https://",
+      ["pages: option 'limit' must be an integer, got -1"] = "--limit must be an integer, got -1",
+      ["call: option 'timeout' must be text"] = "--timeout must be text",
       ["opts.checkpoint: cannot read x"] = "--checkpoint: cannot read x",
       ["it asks for a wait of 700 s, longer than wait_max"] =
         "it asks for a wait of 700 s, longer than the command waits",
@@ -208,6 +211,57 @@ describe("json", function()
       assert.equal(pretty, out:find("\n ") ~= nil)
     end
     assert.equal("[]\n", format.new { kind = "json" }:finish())
+  end)
+end)
+
+describe("what the documentation has against parameters", function()
+  local catalogue = require "bitrix24.catalogue"
+
+  local function told(method, ...)
+    local out = {}
+    local params = assert(given.params({ ... }, method, nil, io.stdin))
+    doubts.tell({ note = function(_, line) out[#out + 1] = line end }, catalogue.find(method), params)
+    return table.concat(out, "\n")
+  end
+
+  it("is told, with what to write", function()
+    for _, row in ipairs {
+      { "filter.id=2", "unknown parameter: filter.id; give filter[id]=…" },
+      { "limit=2", "unknown parameter: limit; crm.item.list takes entityTypeId, select" },
+      { "select=id,name", "select is text, and an array is documented; give select[]=…" },
+      { "filter=5", "filter is text, and an object is documented; give filter[KEY]=…" },
+    } do
+      local line = told("crm.item.list", "entityTypeId=3", row[1])
+      assert.equal("warning: " .. row[2], line:sub(1, #"warning: " + #row[2]))
+      assert.is_nil(line:find("\n", 1, true))
+    end
+    assert.equal("", told("crm.item.list", "entityTypeId=3", "filter[>id]=2", "select[]=id", "select:=[]",
+      "start=50", "order[id]=ASC"))
+    assert.equal("", told("no.such.method", "a.b=2"))
+    assert.equal("", told("user.get", "ID=2", "UF_X=1"))
+  end)
+
+  it("is nothing against what is documented", function()
+    for _, example in ipairs(require "support.check_corpus".examples) do
+      doubts.tell({ note = function(_, line) error(example.method .. ": " .. line) end },
+        catalogue.find(example.method, example.version), example.request)
+    end
+  end)
+
+  it("is refused where JSON would be lost as text", function()
+    for _, row in ipairs {
+      { "crm.item.add", 'fields={"title":"x"}', "'fields:=…'" },
+      { "crm.item.list", 'select=["id"]', "'select:=…'" },
+      { "user.get", 'FILTER={"ACTIVE":true}', "'FILTER:=…'" },
+    } do
+      local params, message, hint = given.params({ row[2] }, row[1], nil, io.stdin)
+      assert.is_nil(params)
+      assert.matches("=… is text, and this is JSON", message)
+      assert.truthy(hint:find(row[3], 1, true), hint)
+    end
+    assert.same({ fields = '{"title":"x"}' },
+      given.params({ [[fields:="{\"title\":\"x\"}"]] }, "crm.item.add", nil, io.stdin))
+    assert.same({ MESSAGE = '{"a":1}' }, given.params({ 'MESSAGE={"a":1}' }, "im.message.add", nil, io.stdin))
   end)
 end)
 

@@ -26,6 +26,13 @@ describe("comments of tasks:", function()
     assert.equal("two three", texts(here.portal.task.commentitem.getlist {
       FILTER = { [">ID"] = 1 }, ORDER = { ID = "asc" }, TASKID = 3,
     }))
+    -- a filter without an order stands at its own place
+    for _, together in ipairs { false, true } do
+      here.portal:map({ 1, 2 }, function(after)
+        local left = here.portal.task.commentitem.getlist { TASKID = 3, FILTER = { [">ID"] = after } }
+        assert.equal(3 - after, #left)
+      end, { batch = together })
+    end
     local item = here.portal.task.commentitem.get { 3, 1 }
     assert.same({ "1", "1" }, { item.ID, item.AUTHOR_ID })
     assert.matches("^%d+%-%d+%-%d+T", item.POST_DATE)

@@ -84,6 +84,25 @@ describe("connect", function()
       refused { domain = "example.bitrix24.com", access_token = "bad token " .. CODE }
     end)
 
+    it("show a wrong number only where a number is wanted", function()
+      local secret, store = 4711081547, bitrix24.token_file("/tmp/none.json")
+      assert.matches("'timeout' must be .*, got %-1$", refused(with("timeout", -1)).message)
+      for _, f in ipairs {
+        function() bitrix24.connect { domain = "example.bitrix24.com", access_token = secret } end,
+        function() bitrix24.connect { webhook = secret } end,
+        function()
+          bitrix24.oauth.exchange { client_id = "a", client_secret = secret, code = "c", tokens = store }
+        end,
+        function()
+          local portal <close> = bitrix24.connect(HOOK)
+          portal.v3:call("tasks.task.add", {}, { idempotency_key = secret })
+        end,
+      } do
+        local e = here.raises("config", f)
+        assert.matches(", got number$", e.message)
+      end
+    end)
+
     it("name a proxy that can be one", function()
       for _, proxy in ipairs { "127.0.0.1:3128", "http://127.0.0.1:3128", "HTTPS://proxy.example.com",
         "socks5h://me:word@[::1]:1080/", "socks4a://host" } do

@@ -130,18 +130,18 @@ describe("events.parse", function()
     assert.matches("^table: ", tostring(event.auth))
   end)
 
-  local deep = ("[a]"):rep(form.MAX_DEPTH)
+  local deep = ("[a]"):rep(form.DEPTH_MAX)
   local many = {}
-  for i = 1, form.MAX_PAIRS do many[i] = "data[]=" .. i end
+  for i = 1, form.PAIRS_MAX do many[i] = "data[]=" .. i end
   many = table.concat(many, "&")
 
   it("takes as much as it says, and no more", function()
     assert.equal("1", (function(event)
       local t = event.x
-      for _ = 1, form.MAX_DEPTH do t = t.a end
+      for _ = 1, form.DEPTH_MAX do t = t.a end
       return t
     end)(events.parse("event=X&x" .. deep .. "=1", FORM)))
-    assert.equal(form.MAX_PAIRS, #form.decode(many).data)
+    assert.equal(form.PAIRS_MAX, #form.decode(many).data)
   end)
 
   for title, case in pairs {

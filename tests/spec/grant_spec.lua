@@ -89,6 +89,14 @@ describe("the authorization server", function()
     assert.matches("authorize again", e.hint)
   end)
 
+  it("may have used a code up for an answer that holds no pair", function()
+    answers(200, '{"access_token":"a0123456789"}')
+    local e = raises("auth", exchange)
+    assert.matches("no pair of tokens", e.message)
+    assert.is_true(e.sent)
+    assert.matches("authorize again", e.hint)
+  end)
+
   it("may not have used a refresh token up whose answer was lost", function()
     here.sb:fault { method = "oauth.token", action = "reset" }
     local e = raises("auth", connect(store_of(stale())).user.current)

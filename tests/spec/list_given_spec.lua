@@ -196,6 +196,22 @@ describe("lists side by side", function()
     assert.same(here.portal.user.get:all(), people)
   end)
 
+  it("that are long and uncounted take batches of their own, too", function()
+    local function walk() return #here.portal.crm.contact.list:all({}, { strategy = "keyset" }) end
+    assert.same({ 1200, 1200 }, { here.portal:gather(walk, walk) })
+    assert.is_true(#here:sent() <= 8, #here:sent())
+  end)
+
+  it("within others share theirs with all of them", function()
+    here.portal:map(bulk.numbers(20), function()
+      local cards, deals = here.portal:gather(
+        function() return here.portal.crm.contact.list:all { filter = { ["<=ID"] = 220 } } end,
+        function() return here.portal.crm.deal.list:all() end)
+      assert.same({ 220, 70 }, { #cards, #deals })
+    end)
+    assert.is_true(#here:sent() <= 6, #here:sent())
+  end)
+
   it("that are short and many share theirs", function()
     local got = here.portal:map(bulk.numbers(40), function()
       return #here.portal.crm.deal.list:all()

@@ -437,6 +437,17 @@ describe("page numbers", function()
     assert.same({ 123, { ID = "desc" } }, given)
   end)
 
+  it("of positional methods given by their names have their own name", function()
+    local row = { kind = "list", total = true,
+      page = { style = "page", param = "PARAMS", index = 5, max = 50 } }
+    local log = scripted("task.elapseditem.getlist", row, function(params)
+      local nav = params.PARAMS.NAV_PARAMS
+      return part(70, (nav.iNumPage - 1) * nav.nPageSize, nav.nPageSize), { total = 70 }
+    end)
+    assert.equal(70, #collect(log.caller, { TASKID = 123 }))
+    assert.same({ TASKID = 123, PARAMS = { NAV_PARAMS = { nPageSize = 50, iNumPage = 2 } } }, log.sent[2])
+  end)
+
   it("of votes travel in pageNavigation", function()
     local row = { kind = "get", items_key = "items", page = { style = "page", param = "pageNavigation" } }
     local log = scripted("vote.AttachedVote.getAnswerVoted", row, function(params)

@@ -40,6 +40,11 @@ describe("map and gather", function()
       assert.same({ "30", "none", "none", n = 3 }, again)
     end)
 
+    it("but not what stands before the first item, as in `arg`", function()
+      assert.same({ "30", "20", n = 2 }, here.portal:map({ [0] = "script", [-1] = "lua", 30, 20 }, name_of))
+      assert.same({ n = 0 }, here.portal:map({ [0] = "script" }, name_of))
+    end)
+
     it("only the first of each function", function()
       local first, second, third = here.portal:gather(
         function() return name_of(1), "dropped" end,

@@ -668,6 +668,19 @@ describe("an application", function()
       renewed(store)
     end)
 
+    it("that never saves: the log is told that the pair is lost", function()
+      local lost
+      local store = memory(stale(), { save = function() error("a full disk", 0) end })
+      local portal = connect(store, { log = function(event)
+        if event.event == "store" then lost = event.error end
+      end })
+      raises("auth", portal.user.current)
+      assert.is_nil(lost)
+      portal:close()
+      assert.equal("auth", lost.kind)
+      assert.matches("could not be saved: a full disk", lost.message)
+    end)
+
     it("that fails to save, and holds a later pair when it can", function()
       local broken = true
       local store = memory(stale(), { save = function(self, t)

@@ -1,8 +1,6 @@
 -- Recordings: what was asked and answered is kept without secrets, and answers a
 -- script without a portal.
 
-local secrets = require "support.secrets"
-
 local bitrix24 = require "bitrix24"
 local json = require "bitrix24.json"
 
@@ -10,80 +8,10 @@ describe("a recording", function()
   local here = require "support.portal" (_ENV, {
     users = 10, contacts = 120, deals = 60, chats = 5, tasks = 20,
   })
-  local paths
-
-  before_each(function() paths = {} end)
-  after_each(function()
-    for _, path in ipairs(paths) do os.remove(path) end
-  end)
-
-  local function new_path()
-    local path = os.tmpname()
-    os.remove(path)
-    paths[#paths + 1] = path
-    return path
-  end
-
-  local function read(path)
-    local file <close> = assert(io.open(path, "rb"))
-    return file:read("a")
-  end
-
-  local function write(path, text)
-    local file <close> = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    return path
-  end
-
-  --- The exchanges of a recording.
-  local function lines(path)
-    local out = {}
-    for text in read(path):gmatch("[^\n]+") do out[#out + 1] = assert(json.decode(text)) end
-    return out
-  end
-
-  --- What a script did, as text; its errors too, without the line that asked.
-  local function done(script, portal)
-    local out = {}
-    script(portal, function(f, ...)
-      local result = table.pack(pcall(f, ...))
-      for i = 1, result.n do
-        if bitrix24.is_error(result[i]) then result[i].where = nil end
-        out[#out + 1] = type(result[i]) == "table" and not bitrix24.is_error(result[i])
-          and json.encode(result[i]) or tostring(result[i])
-      end
-    end)
-    return table.concat(out, "\n")
-  end
-
-  --- Record a script.
-  ---@return string path
-  ---@return string what it did
-  local function recorded(script, options)
-    local given, path = {}, new_path()
-    for name, value in pairs(options or {}) do given[name] = value end
-    given.record = path
-    local portal = here:connect(given)
-    local text = done(script, portal)
-    portal:close()
-    return path, text
-  end
-
-  local function replayed(script, path, options)
-    local given = { replay = path }
-    for name, value in pairs(options or {}) do given[name] = value end
-    local portal <close> = bitrix24.connect(given)
-    return done(script, portal)
-  end
-
-  --- Record, replay, compare; nothing arrives during the replay.
-  local function same(script, options)
-    local path, text = recorded(script, options)
-    local count = #here.sb:requests()
-    assert.equal(text, replayed(script, path))
-    assert.equal(count, #here.sb:requests())
-    return path, text
-  end
+  local made = require "support.recorded" (_ENV, here)
+  local new_path, read, write = made.new_path, made.read, made.write
+  local lines, recorded, replayed, same =
+    made.lines, made.recorded, made.replayed, made.same
 
   describe("answers as the portal did:", function()
     it("calls, their responses, writes", function()
@@ -364,98 +292,6 @@ describe("a recording", function()
     here.raises("config", bitrix24.connect, { replay = { strict = true } })
   end)
 
-  describe("keeps no secret:", function()
-    --- No piece of 8 characters of any secret.
-    local function assert_clean(path, hidden)
-      local text = read(path)
-      for name, secret in pairs(hidden) do
-        for at = 1, #secret - 7 do
-          assert.falsy(text:find(secret:sub(at, at + 7), 1, true), name)
-        end
-      end
-    end
-
-    it("the webhook's code, wherever it stands", function()
-      local code = here.sb.webhook:match("/rest/%d+/([^/]+)")
-      local script = function(portal, try)
-        try(portal.profile)
-        try(portal.crm.deal.add, { fields = { TITLE = "see " .. here.sb.webhook, HOOK = code } })
-        try(portal.disk.file.get, { id = 3 })
-        portal:map({ 1, 2 }, function(i) portal.crm.deal.update { id = i, fields = { TITLE = code } } end)
-      end
-      here.sb:fault { method = "crm.deal.add", action = { status = 400,
-        body = ('{"error":"X","error_description":"bad %s"}'):format(code) } }
-      local path = recorded(script)
-      assert_clean(path, { code = code })
-      -- what was masked in the recording is found by what is asked
-      local portal <close> = bitrix24.connect { replay = path }
-      local function add(word)
-        portal.crm.deal.add { fields = { TITLE = word .. here.sb.webhook, HOOK = code } }
-      end
-      here.raises("api", add, "see ")
-      portal:map({ 1, 2 }, function(i) portal.crm.deal.update { id = i, fields = { TITLE = code } } end)
-      here.raises("config", add, "look ")
-    end)
-
-    it(("in whatever way a portal quotes it (SECRETS_SEED=%d)"):format(secrets.seed), function()
-      local code = here.sb.webhook:match("/rest/%d+/([^/]+)")
-      secrets.start()
-      for _ = 1, 8 do
-        local path = recorded(function(portal)
-          for _ = 1, 15 do
-            here.sb:fault { nth = secrets.random(2), count = secrets.random(3),
-              action = secrets.places[secrets.pick(secrets.place_names)](
-                secrets.forms[secrets.pick(secrets.form_names)](code)) }
-            pcall(secrets.operations[secrets.pick(secrets.operation_names)], portal)
-            here.sb:reset()
-          end
-        end, { retries = 0 })
-        secrets.say("the recording", read(path))
-      end
-      local found = secrets.leaks { code = code }
-      assert(not found, found)
-    end)
-
-    it("an application's tokens, renewed ones too; the renewal is not kept", function()
-      local oauth = here.sb.oauth
-      local store = { t = { access_token = oauth.expired_token, refresh_token = oauth.refresh_token,
-        client_endpoint = oauth.client_endpoint, member_id = oauth.member_id } }
-      function store:load() return self.t end
-      function store:save(t) self.t = t end
-      local path = new_path()
-      local portal = here:connect { domain = here.sb.url, oauth_url = here.sb.url, tokens = store,
-        client_id = oauth.client_id, client_secret = oauth.client_secret, record = path }
-      portal.profile()
-      portal.crm.deal.add { fields = { TITLE = store.t.access_token } }
-      portal.crm.deal.add { fields = { TITLE = store.t.refresh_token } }
-      portal:close()
-      assert.truthy(#here:sent("oauth.token") > 0)
-      assert.equal(4, #lines(path))
-      assert_clean(path, {
-        expired = oauth.expired_token, refresh = oauth.refresh_token, client_secret = oauth.client_secret,
-        access = store.t.access_token, later = store.t.refresh_token,
-      })
-    end)
-
-    it("tokens in answers, also where they are no texts", function()
-      here.sb:fault { method = "profile", action = { status = 200,
-        body = '{"result":{"access_token":123456789,"token":true,"ID":"1","auth":"abcdefghij"},"time":{}}' } }
-      local path = recorded(function(portal) portal.profile() end)
-      assert_clean(path, { access_token = "123456789", auth = "abcdefghij" })
-      local portal <close> = bitrix24.connect { replay = path }
-      assert.same({ access_token = "***", token = true, ID = "1", auth = "***" }, (portal.profile()))
-    end)
-
-    it("signed links", function()
-      local url
-      local path = recorded(function(portal)
-        url = portal.disk.file.get { id = 3 }.DOWNLOAD_URL
-        portal:download(url, new_path())
-      end)
-      assert_clean(path, { token = assert(url:match("token=([^&]+)")) })
-    end)
-  end)
-
   describe("as a file", function()
     it("is its owner's alone, one line of JSON an exchange", function()
       local path = recorded(function(portal)
@@ -544,6 +380,19 @@ describe("a recording", function()
       assert.equal("Table", portal.crm.deal.get { id = 5 }.TITLE)
       assert.equal("No", here.raises("api", portal.crm.deal.get, { id = 6 }).message)
       assert.equal(1, portal.v3.tasks.task.get { id = 1 }.item.id)
+    end)
+
+    it("of a download that is gone it has the size only, not an empty file", function()
+      local path = new_path()
+      local client = { at = "https://example.com", clean = function(_, text) return text end }
+      local recorder = require "bitrix24.record".new(client, path)
+      recorder:keep({
+        call = { method = "download", url = "https://example.com/a" }, request = {},
+        path = "/no/such/file", bytes = 5,
+      }, { outcome = "answer", status = 200, attempts = 1, content_type = "", message = "", location = "" })
+      recorder:close()
+      assert.same({ method = "download", version = 2, url = "https://example.com/a", bytes = 5 },
+        lines(path)[2])
     end)
 
     it("of a longer download it has the size only", function()

@@ -72,6 +72,31 @@ describe("sandbox.start", function()
     assert.equal("second", sb:connect().im.search.chat.list { FIND = "second" }[1].name)
   end)
 
+  it("takes the fields of a fixture as its records spell them, and as answers do", function()
+    local sb <close> = sandbox.start { limits = false, fixture = {
+      contacts = {
+        { id = 5, lastName = "Lee", assignedById = 2 }, { ID = 6, LAST_NAME = "Li", lastName = "no" },
+      },
+      deals = { { id = 3, title = "Desk", stageId = "WON", UF_CRM_9 = "x" } },
+      users = { { id = 1, name = "Ada" }, { id = 2, NAME = "Bo" } },
+      tasks = { { id = 4, title = "Paint", responsibleId = 2 } },
+      types = { { title = "Claim" } },
+    } }
+    local portal <close> = sb:connect()
+    local contact = portal.crm.item.get { entityTypeId = 3, id = 5 }.item
+    assert.same({ "Lee", 2 }, { contact.lastName, contact.assignedById })
+    assert.equal("Li", portal.crm.contact.get { ID = 6 }.LAST_NAME)
+    local deal = portal.crm.deal.get { id = 3 }
+    assert.same({ "Desk", "WON", "x" }, { deal.TITLE, deal.STAGE_ID, sb:records "deals"[1].UF_CRM_9 })
+    assert.equal("Ada", portal.user.current().NAME)
+    local kind = portal.crm.type.list().types[1]
+    assert.same({ "Claim", "integer" }, { kind.title, math.type(kind.entityTypeId) })
+    assert.equal(0, portal.crm.item.list:count { entityTypeId = kind.entityTypeId })
+    assert.same({ "Paint", "2" }, { (function(task) return task.title, task.responsibleId end)(
+      portal.tasks.task.get { taskId = 4 }.task) })
+    assert.same({}, sb:errors())
+  end)
+
   it("reads a fixture from a file, and says what is wrong with one", function()
     local path = os.tmpname()
     local function write(text)
@@ -114,7 +139,7 @@ describe("a sandbox", function()
     assert.matches("fault: give a table", refused(sb.fault, sb))
     assert.matches("'method' must be", refused(sb.fault, sb, { method = 3, action = "reset" }))
     assert.matches("'action' must be", refused(sb.fault, sb, { action = 503 }))
-    assert.matches("'action' is missing", refused(sb.fault, sb, {}))
+    assert.matches("'action' is missing.*Hint: one of reset, ", refused(sb.fault, sb, {}))
     assert.matches("unknown action 'timeout'.*hang", refused(sb.fault, sb, { action = "timeout" }))
     sb:fault { method = "profile", action = "expired_token" }
     assert.equal("expired_token", select(2, pcall(sb:connect().profile)).code)
@@ -125,7 +150,17 @@ describe("a sandbox", function()
     assert.matches("set: the id must be", refused(sb.set, sb, "contacts", 0, {}))
     assert.matches("set: the fields must be", refused(sb.set, sb, "contacts", 1, "NAME"))
     assert.matches("kind 'contact'.*did you mean", refused(sb.set, sb, "contact", 1, {}))
+    assert.matches("'hotel'.*Hint: there are action, after, count, ", refused(sb.fault, sb, { hotel = 1 }))
     assert.matches("move: give a table", refused(sb.move, sb, "elsewhere"))
+  end)
+
+  it("is connected to in place of the portal that a script asks for", function()
+    local connect = bitrix24.connect
+    local restore <close> = setmetatable({}, { __close = function() bitrix24.connect = connect end })
+    bitrix24.connect = function() return sb:connect() end -- luacheck: ignore 122
+    local portal <close> = bitrix24.connect()
+    assert.equal("1", portal.user.current().ID)
+    assert.truthy(restore)
   end)
 
   it("that is stopped gives no portal", function()

@@ -177,7 +177,8 @@ describe("a hint", function()
 
   it("guesses nothing for a name that is like no other", function()
     local e = failure(sb, { code = "ERROR_METHOD_NOT_FOUND" }, portal.call, portal, "qqqqqqqq.zzzzzzzzzz", {})
-    assert.is_nil(e.hint)
+    assert.is_nil(e.hint:find("did you mean", 1, true))
+    assert.truthy(e.hint:find("bitrix24 methods", 1, true), e.hint)
   end)
 
   it("names the required parameters that are missing", function()

@@ -6,7 +6,7 @@ local json = require "bitrix24.json"
 local reference = require "bitrix24.batch.reference"
 local wire = require "bitrix24.wire"
 
-local concat, unpack = table.concat, table.unpack
+local concat = table.concat
 local getmetatable, ipairs, next = getmetatable, ipairs, next
 local setmetatable, type = setmetatable, type
 
@@ -37,7 +37,7 @@ end
 local function remote(run, info, place)
   local steps = {}
   for i, step in ipairs(info.path) do steps[i] = type(step) == "string" and step or step - 1 end
-  if run.wire == 2 then return wire.reference(place, unpack(steps)) end
+  if run.wire == 2 then return wire.reference(place, steps) end
   return setmetatable({ ["$ref"] = wire.key(place) .. "." .. concat(steps, ".") }, Remote)
 end
 
@@ -85,6 +85,8 @@ end
 
 --- Why a command that the platform ran cannot be trusted: it had a reference's
 -- text for a value. nil when all its references led somewhere.
+---@param command bitrix24.Command
+---@param places table<bitrix24.Command, integer> places of the request's commands
 ---@return string?
 function fill.dangling(command, places)
   for _, info in ipairs(command.references) do
@@ -105,6 +107,8 @@ local function has_syntax(value)
 end
 
 --- The text of a command, or nil when it must travel alone.
+---@param run bitrix24.Run
+---@param command bitrix24.Command
 ---@param params table as fill.params gave them
 ---@param place integer in the request, from 1
 ---@return string?
@@ -116,7 +120,7 @@ function fill.compose(run, command, params, place)
   if has_syntax(params) then return nil end
   local shape = command.row and command.row.shape()
   return (json.encode({ as = wire.key(place), method = command.method, query = params },
-    { query = { array = false, children = shape } }))
+    { query = { array = false, children = shape } }, "params"))
 end
 
 return fill

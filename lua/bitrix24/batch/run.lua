@@ -11,13 +11,12 @@
 -- Invariant: a command is sent once, unless the portal refused it before it
 -- ran; whatever ends a run, each command is left in a state that tells the truth.
 
-local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local faults = require "bitrix24.fault"
 local fill = require "bitrix24.batch.fill"
 local wire = require "bitrix24.wire"
 
-local error, ipairs, pcall, select, setmetatable = error, ipairs, pcall, select, setmetatable
+local error, ipairs, pcall, setmetatable = error, ipairs, pcall, setmetatable
 
 local _ENV = nil -- luacheck: ignore
 
@@ -90,7 +89,7 @@ end
 local function lose(run, e)
   for _, command in ipairs(run.flight) do
     command.state = state_after(run, command, e)
-    command.fault = e ~= nil and errors.of_command(e, command.method) or errors.new {
+    command.fault = e ~= nil and errors.for_method(e, command.method) or errors.new {
       kind = "cancelled", method = command.method, message = "the run was abandoned",
     }
   end
@@ -118,33 +117,6 @@ local function send_alone(run, command, params)
   if not ok and run.wire == 3 then error(result, 0) end
 end
 
-local function send3(client, calls)
-  local harmless = true
-  for _, call in ipairs(calls) do harmless = harmless and not writes(call) end
-  local shared = {
-    method = "batch", version = 3, done = false, commands = #calls,
-    once = not harmless, -- the limit of one command's method ends the batch after others have run
-  }
-  client:check_open("batch")
-  client.tasks:own(shared)
-  shared.calls = calls
-  return client:submit({
-    method = "batch", version = 3, harmless = harmless, body = wire.body3(calls),
-    commands = wire.methods(calls),
-  }, shared)
-end
-
---- May this command be asked again by itself, because it surely did not run?
-local function again(run, command, code)
-  if code == "ERROR_BATCH_METHOD_NOT_ALLOWED" then
-    run.client.planner.alone[command.method] = true
-    return true
-  end
-  -- by itself the call gets a new token first
-  if code == "expired_token" then return true end
-  return select(4, core.client.judge(code, not writes(command)))
-end
-
 --- Give each command of an answered request its outcome.
 local function take(run, chunk, calls, places, outcomes, shared)
   local client, response, refused = run.client, shared.response, false
@@ -157,9 +129,8 @@ local function take(run, chunk, calls, places, outcomes, shared)
         kind = "protocol", method = command.method, status = response.status, attempts = response.attempts,
         message = "the answer of the batch does not mention this command",
       }, "unknown")
-    elseif answer.code and again(run, command, answer.code) then
+    elseif answer.code and client.planner:ask_alone(command, answer.code, not writes(command)) then
       command.state, command.alone, refused = "pending", true, run.halt
-      command.refused = answer.code
     elseif answer.message and run.wire == 3 then
       fail(run, command, faults.of_command(client, calls[i], answer, shared), "unknown")
     elseif answer.code or answer.message then
@@ -189,7 +160,7 @@ local function send_chunk(run, chunk, calls, places)
   run.flight = chunk
   for _, command in ipairs(chunk) do command.state = "sent" end
   local client = run.client
-  local shared = run.wire == 3 and send3(client, calls) or client:send_batch(calls, run.halt)
+  local shared = client:send_batch(run.wire, calls, run.halt)
   local outcomes = client:wait_batch(shared)
   run.flight = {}
   take(run, chunk, calls, places, outcomes, shared)

@@ -3,9 +3,10 @@
 
 local check = require "bitrix24.check"
 local errors = require "bitrix24.errors"
+local files = require "bitrix24.files"
 
 local concat, sort = table.concat, table.sort
-local ipairs, open, pairs, type = ipairs, io.open, pairs, type
+local ipairs, pairs, type = ipairs, pairs, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -20,11 +21,8 @@ end
 return function(here, options)
   local scopes, failed = {}, false
   for _, path in ipairs(options.SCRIPT) do
-    local file, why = open(path, "rb")
-    if not file then errors.config("cannot check: " .. why) end
-    local source, problem = file:read("a")
-    file:close()
-    if not source then errors.config(("cannot check %s: %s"):format(path, problem)) end
+    local source, why = files.read(path)
+    if not source then errors.config("cannot check: " .. why) end
     local findings = check.script(source, path)
     for _, finding in ipairs(findings) do
       failed = failed or finding.severity ~= "warning"

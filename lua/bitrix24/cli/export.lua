@@ -9,6 +9,7 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local files = require "bitrix24.files"
 local json = require "bitrix24.json"
 
 local console = core.console
@@ -60,9 +61,7 @@ end
 -- ---- the notes of an earlier run -------------------------------------------
 
 local function read_json(path)
-  local file = open(path, "rb")
-  local body = file and file:read("a")
-  if file then file:close() end
+  local body = files.read(path)
   return body and json.decode(body)
 end
 

@@ -63,7 +63,11 @@ end
 
 --- ID, id and Id, CREATED_BY and createdBy: methods answer in another spelling
 -- than they are asked in.
-local function plain(name) return (gsub(lower(name), "_", "")) end
+---@param name string
+---@return string
+function format.plain(name) return (gsub(lower(name), "_", "")) end
+
+local plain = format.plain
 
 --- The header of a csv comes before the records do: what is on the first page,
 -- and what was asked for by name and may come later.
@@ -234,6 +238,7 @@ end
 function Writer:finish()
   if self.kind == "json" then return json_end(self) end
   if self.kind == "csv" and not self.started and (self.columns or self.asked) then
+    self.unseen = {} -- there is no record that could have them
     return self:page {}
   end
   return ""

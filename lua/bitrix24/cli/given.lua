@@ -4,11 +4,13 @@
 -- obeys (api-reference/crm, sorting by several fields).
 
 local catalogue = require "bitrix24.catalogue"
+local doubts = require "bitrix24.cli.doubts"
+local files = require "bitrix24.files"
 local json = require "bitrix24.json"
 local trees = require "bitrix24.cli.tree"
 
 local byte, find, gmatch, lower, match = string.byte, string.find, string.gmatch, string.lower, string.match
-local error, ipairs, math_type, open, pairs, pcall = error, ipairs, math.type, io.open, pairs, pcall
+local error, ipairs, math_type, pairs, pcall = error, ipairs, math.type, pairs, pcall
 local sub, tonumber, type = string.sub, tonumber, type
 local tointeger = math.tointeger
 
@@ -149,6 +151,14 @@ local function typed(text, param, step)
   return text
 end
 
+--- Is this text JSON for an object or an array, in want of a colon? As text it
+-- would be lost, and what it is for be made without it.
+local function is_unmarked(text, param, step)
+  if not param or not find(text, "^[ \t\r\n]*[{%[]") then return false end
+  local wanted = param.children or not match(step, "^%d*$") and doubts.structure(param)
+  return wanted and json.decode(text) ~= nil
+end
+
 -- ---- words -----------------------------------------------------------------
 
 local NO_PATH = "@ wants the path of a file behind it"
@@ -157,10 +167,8 @@ local NO_PATH = "@ wants the path of a file behind it"
 local function read_whole(path, input)
   if path == "-" then return input:read("a") or "" end
   if path == "" then return nil, NO_PATH end
-  local file <close>, why = open(path, "rb")
-  if not file then return nil, "cannot read " .. why end
-  local text, problem = file:read("a")
-  if not text then return nil, ("cannot read %s: %s"):format(path, problem) end
+  local text, why = files.read(path)
+  if not text then return nil, "cannot read " .. why end
   return text
 end
 
@@ -193,7 +201,13 @@ local function take(tree, word, row)
       "give key=text, key[sub]=text, key:=JSON, key@file, @file.json or -"
   end
   if operator == "=" then
-    return trees.put(tree, steps, typed(text, documented(row, steps), steps[#steps]))
+    local param, step = documented(row, steps), steps[#steps]
+    if is_unmarked(text, param, step) then
+      local key = sub(word, 1, #word - #text - 1)
+      return nil, key .. "=… is text, and this is JSON",
+        ("with a colon it is sent as JSON: '%s:=…'"):format(key)
+    end
+    return trees.put(tree, steps, typed(text, param, step))
   end
   if operator == "@" then
     if text == "" then return nil, NO_PATH end

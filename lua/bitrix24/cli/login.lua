@@ -4,11 +4,12 @@
 
 local bitrix24 = require "bitrix24"
 local errors = require "bitrix24.errors"
+local given = require "bitrix24.given"
 local oauth = require "bitrix24.oauth"
 local portals = require "bitrix24.cli.portal"
 local profiles = require "bitrix24.profiles"
 
-local ipairs, open, pairs, pcall, require = ipairs, io.open, pairs, pcall, require
+local ipairs, pairs, pcall, require = ipairs, pairs, pcall, require
 local char, tonumber, tostring, type = string.char, tonumber, tostring, type
 local getenv, time = os.getenv, os.time
 
@@ -20,10 +21,7 @@ local LISTEN_SECONDS = 600
 local LOOK_SECONDS = 0.25
 
 local function random()
-  local source <close> = open("/dev/urandom", "rb")
-  local bytes = source and source:read(16)
-  if not bytes or #bytes < 16 then errors.config("no random numbers: /dev/urandom cannot be read") end
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+  return given.new_key() or errors.config("no random numbers: /dev/urandom cannot be read")
 end
 
 local function unescape(text)
@@ -147,7 +145,9 @@ local function choose(here, options)
   here:note("  1  by an inbound webhook")
   here:note("  2  by an application (OAuth)")
   local word = here:need("1 or 2")
-  if word ~= "1" and word ~= "2" then errors.config("answer 1 or 2") end
+  if word ~= "1" and word ~= "2" then
+    errors.config("answer 1 or 2", "without questions: login --webhook, its address on standard input")
+  end
   return word == "1" and "webhook" or "oauth"
 end
 

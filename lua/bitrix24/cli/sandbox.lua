@@ -6,11 +6,11 @@ local given = require "bitrix24.cli.given"
 
 local concat = table.concat
 local error, execute, ipairs, pcall, require = error, os.execute, ipairs, pcall, require
-local tostring, type = tostring, type
+local setmetatable, tostring, type = setmetatable, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
---- Ctrl-C is heard between two naps.
+--- Ctrl-C and `kill` are heard between two naps.
 local NAP_SECONDS = 0.25
 
 local function quoted(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
@@ -34,7 +34,14 @@ local function stay(here, sb, options)
     here:note("the portal is there until Ctrl-C; export this in another shell")
   end
   here:flush()
-  while true do core.sleep(NAP_SECONDS) end
+  repeat core.sleep(NAP_SECONDS) until core.console.is_ending()
+end
+
+--- Let `kill` and a terminal that is closed wait until what is returned is
+-- closed, behind the portal: its files go first.
+local function patient()
+  core.console.hold_endings(true)
+  return setmetatable({}, { __close = function() core.console.hold_endings(false) end })
 end
 
 ---@param here bitrix24.cli.Console
@@ -50,9 +57,12 @@ return function(here, options, command)
     errors.config("the sandbox " .. (missing and "is not installed"
       or "cannot be loaded: " .. tostring(sandbox):match("^[^\n]*")), "luarocks install bitrix24-sandbox")
   end
+  local runs = command ~= nil and #command > 0
+  local guard <close> = not runs and patient() or nil -- luacheck: ignore 211
   local sb <close> = sandbox.start(settings)
-  if command and #command > 0 then return run(sb, command) end
+  if runs then return run(sb, command) end
   local ok, e = pcall(stay, here, sb, options)
-  if not ok and type(e) == "string" and tostring(e):find("interrupted!", 1, true) then return 0 end
+  if ok then return end
+  if type(e) == "string" and e:find("interrupted!", 1, true) then return 0 end
   error(e, 0)
 end

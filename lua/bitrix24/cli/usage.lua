@@ -61,12 +61,12 @@ JSON in a pipe.
   -c, --columns A,B,C     the fields to show; a.b is field b of field a
       --rest 2|3          the version of the API; otherwise as documented
       --timeout SECONDS   for the whole call
-  and those of every command: bitrix24 help options
+  and the common ones: bitrix24 help options
 
 examples:
-  bitrix24 call crm.contact.list 'filter[>ID]=100' 'order[LAST_NAME]=ASC'
-  bitrix24 call crm.deal.add 'fields[TITLE]=New deal' 'fields[OPPORTUNITY]:=15'
-  echo '{"fields": {"TITLE": "New deal"}}' | bitrix24 call crm.deal.add -
+  bitrix24 call crm.item.list entityTypeId=3 'filter[>id]=100' 'order[id]=DESC'
+  bitrix24 call crm.item.add entityTypeId=2 'fields:={"title":"New deal"}'
+  echo '{"FILTER": {"ACTIVE": true}}' | bitrix24 call user.get -
 ]],
   },
   {
@@ -76,21 +76,21 @@ examples:
     help = [[
 usage: bitrix24 list METHOD [PARAMETER…] [options]
 
-Fetches every record of a list, however many, in memory that does not grow.
+Fetches every record of a list, however many, in constant memory.
 PARAMETER is as in bitrix24 help call.
 
   -f, --format FORMAT     json, jsonl, csv or table; --output x.csv means csv
   -c, --columns A,B,C     the fields to show; a.b is field b of field a
   -n, --limit N           stop after N records
-  -o, --output FILE       write a file; it has its name once it is complete
+  -o, --output FILE       write to FILE, which appears once it is complete
       --checkpoint FILE   remember how far the export is: after a crash or
                           Ctrl-C the same command goes on
       --rest 2|3          the version of the API; otherwise as documented
-  and those of every command: bitrix24 help options
+  and the common ones: bitrix24 help options
 
 examples:
-  bitrix24 list crm.contact.list --format table --columns ID,NAME,LAST_NAME
-  bitrix24 list crm.deal.list 'filter[STAGE_ID]=NEW' -f csv > deals.csv
+  bitrix24 list crm.item.list entityTypeId=3 -f table -c id,name,lastName
+  bitrix24 list crm.item.list entityTypeId=2 'filter[stageId]=NEW' -o new.csv
   bitrix24 list crm.item.list entityTypeId=3 -o all.csv --checkpoint all.state
 ]],
   },
@@ -100,10 +100,10 @@ examples:
     help = [[
 usage: bitrix24 methods [WORD…] [options]
 
-Shows the documented methods whose names have all the words in them. Works
-without a portal.
+Shows the documented methods whose names contain all the words. Works without
+a portal.
 
-      --names   the names alone, one a line; WORD is the beginning of them
+      --names   only the names, one per line, that begin with WORD
 
 examples:
   bitrix24 methods deal list
@@ -111,7 +111,7 @@ examples:
 ]],
   },
   {
-    name = "describe", summary = "show what a method takes and gives",
+    name = "describe", summary = "show what a method takes and returns",
     values = { { "METHOD", 1 } }, options = { "rest" },
     help = [[
 usage: bitrix24 describe METHOD [options]
@@ -119,7 +119,7 @@ usage: bitrix24 describe METHOD [options]
 Shows a method's parameters (* marks required ones), what it returns, the scope
 it needs and where it is documented. Works without a portal.
 
-      --rest 2|3   where a method is in both versions of the API (2)
+      --rest 2|3   the version, for a method that is in both (2)
 
 examples:
   bitrix24 describe crm.calllist.add
@@ -133,11 +133,11 @@ examples:
 usage: bitrix24 run [options] SCRIPT [ARGUMENT…]
 
 Runs a Lua script. In it, require "bitrix24" and its connect() use the chosen
-profile; `arg` holds the arguments. Options stand before SCRIPT, what follows is
+profile; `arg` holds the arguments. Options go before SCRIPT, what follows is
 the script's. SCRIPT may be - for standard input.
 
       --plan   send no writes: print what would be sent, and what it would cost
-  and those of every command: bitrix24 help options
+  and the common ones: bitrix24 help options
 
 examples:
   bitrix24 run examples/call_list.lua Project
@@ -152,9 +152,9 @@ usage: bitrix24 check SCRIPT… [options]
 
 Compares the calls in Lua scripts with the documentation of the methods: names,
 parameters, values, deprecated methods, and the scopes that are needed. Sends
-nothing. Status 1 when there is an error.
+nothing. Exits with 1 when there is an error.
 
-  -q, --quiet   the findings alone, not the scopes
+  -q, --quiet   only the findings, not the scopes
 
 examples:
   bitrix24 check sync.lua
@@ -168,17 +168,17 @@ examples:
 usage: bitrix24 sandbox [key=value…] [options] [-- COMMAND…]
 
 Starts a portal on 127.0.0.1 with people, chats and contacts, prints its address
-and stays until Ctrl-C. With COMMAND, runs that with the address in
-BITRIX24_WEBHOOK and ends with its status.
+and stays until Ctrl-C. With COMMAND, runs it with the address in
+BITRIX24_WEBHOOK and exits with its status.
 
   key=value    contacts=1000, chats=200, seed=7, latency=0.08, limits:=false, …
-      --port N   a port of your choice
-      --tls      HTTPS, with a certificate made for the occasion
-  -q, --quiet    print the address alone
+      --port N   the port to listen on
+      --tls      HTTPS, with a certificate made for this run
+  -q, --quiet    print only the address
 
 examples:
   bitrix24 sandbox contacts=5000
-  bitrix24 sandbox contacts=500 -- bitrix24 list crm.contact.list -f table
+  bitrix24 sandbox contacts=500 -- bitrix24 list crm.item.list entityTypeId=3
 ]],
   },
   {
@@ -197,16 +197,16 @@ Secrets are asked for, or read line by line from standard input: never options.
 
   -p, --profile NAME       the name to store it under; otherwise that in
                            BITRIX24_PROFILE, or default
-      --domain HOST        of an application: the portal
-      --client-id ID       of an application
+      --domain HOST        the portal, for an application
+      --client-id ID       the application's client_id
       --listen PORT        wait for the browser at http://127.0.0.1:PORT/ (with
                            LuaSocket) instead of asking for the code
       --oauth-url ADDRESS  another authorization server
-      --limits TARIFF      standard or enterprise, for every use of the profile
-      --ca-file FILE       who signed the portal's certificate
-      --no-check           store without trying
-      --names              print the names that are stored, and ask nothing
-  -q, --quiet and -v, --verbose as everywhere
+      --limits TARIFF      standard or enterprise, stored with the profile
+      --ca-file FILE       the authority that signed the portal's certificate
+      --no-check           store it without trying it
+      --names              print the names of the stored profiles and exit
+  -q, --quiet and -v, --verbose: bitrix24 help options
 
 examples:
   bitrix24 login
@@ -220,10 +220,10 @@ examples:
 usage: bitrix24 doctor [options]
 
 Checks where the portal's address comes from, whether it answers, its
-certificate, this machine's clock, what the address may do, the limits, and how
-much working time was used. Status 1 when something must be repaired.
+certificate, this machine's clock, what it gives access to, the limits, and how
+much working time was used. Exits with 1 when something needs fixing.
 
-The options are those of every command: bitrix24 help options
+Its options are the common ones: bitrix24 help options
 
 examples:
   bitrix24 doctor
@@ -235,20 +235,20 @@ examples:
       .. "example:\n  bitrix24 version\n" },
   { name = "help", summary = "explain a command", values = { { "COMMAND", "?" } }, options = {},
     local_only = true,
-    help = "usage: bitrix24 help [COMMAND]\n\nExplains a command, or `options`: those that every command has."
+    help = "usage: bitrix24 help [COMMAND]\n\nExplains a command or, as `options`, the common options."
       .. "\n\nexample:\n  bitrix24 help list\n" },
 }
 
 local OPTIONS_HELP = [[
-Options of every command that speaks to a portal:
+Common options, of the commands that speak to a portal:
 
   -p, --profile NAME      a profile of bitrix24 login
-      --timeout SECONDS   for a request; of call, for the whole call
-      --limits TARIFF     standard or enterprise
-      --ca-file FILE      who signed the portal's certificate
-  -q, --quiet             no progress, no notes; errors are shown
-  -v, --verbose           tell of every request, without secrets
-  -h, --help              the command's page
+      --timeout SECONDS   for a request; with call, for the whole call
+      --limits TARIFF     of the portal's plan: standard or enterprise
+      --ca-file FILE      the authority that signed the portal's certificate
+  -q, --quiet             no progress, no notes, only errors
+  -v, --verbose           log every request, without secrets
+  -h, --help              explain the command
 
 The portal is the first of: --profile, BITRIX24_WEBHOOK, BITRIX24_PROFILE, the
 profile "default". NO_COLOR switches colors off.
@@ -299,18 +299,18 @@ end
 function usage.page(name)
   if name == "options" then return OPTIONS_HELP end
   if name then return by_name[name] and by_name[name].help end
-  local out = { "usage: bitrix24 COMMAND [options]", "", "The Bitrix24 REST API at the keyboard.", "" }
+  local out = { "usage: bitrix24 COMMAND [options]", "", "The Bitrix24 REST API on the command line.", "" }
   for _, command in ipairs(usage.commands) do
     out[#out + 1] = ("  %-10s %s"):format(command.name, command.summary)
   end
   out[#out + 1] = [[
 
-bitrix24 help COMMAND explains one, with examples; bitrix24 help options, what
-all have. Begin with
+bitrix24 help COMMAND explains one, with examples; bitrix24 help options, the
+common options. Begin with
 
   bitrix24 login
   bitrix24 methods contact list
-  bitrix24 list crm.contact.list --format table --columns ID,NAME,LAST_NAME
+  bitrix24 list crm.item.list entityTypeId=3 -f table -c id,name,lastName
 ]]
   return concat(out, "\n")
 end

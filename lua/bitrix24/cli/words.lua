@@ -21,7 +21,7 @@ local PHRASES = {
   { "longer than wait_max", "longer than the command waits" },
   { "^connect: webhook: ", "the webhook's address: " },
   { "^connect: webhook has ", "the webhook's address has " },
-  { "^connect: option '([%w_]+)'", option },
+  { "^%a+: option '([%w_]+)'", option },
   { "^connect: ", "" },
   { "^sandbox%.start: ", "" },
   { "^oauth%.[%w_]+: option '[%w_]+': ", "" },

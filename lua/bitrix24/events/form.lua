@@ -14,8 +14,8 @@ local length = utf8.len
 local _ENV = nil -- luacheck: ignore
 
 local form = {
-  MAX_DEPTH = 32,    -- of brackets in a name
-  MAX_PAIRS = 10000,
+  DEPTH_MAX = 32,    -- of brackets in a name
+  PAIRS_MAX = 10000,
 }
 
 local OPEN = byte "["
@@ -46,8 +46,8 @@ local function split(key)
     if byte(key, at) ~= OPEN then return nil, "text behind a closing bracket" end
     local close = find(key, "]", at, true)
     if not close then return nil, "a bracket that is not closed" end
-    if #path == form.MAX_DEPTH then
-      return nil, ("brackets nested deeper than %d"):format(form.MAX_DEPTH)
+    if #path == form.DEPTH_MAX then
+      return nil, ("brackets nested deeper than %d"):format(form.DEPTH_MAX)
     end
     path[#path + 1] = sub(key, at + 1, close - 1)
     at = close + 1
@@ -131,7 +131,7 @@ function form.decode(text)
     local stop = find(text, "&", at, true) or #text + 1
     if stop > at then
       n = n + 1
-      if n > form.MAX_PAIRS then return nil, ("more than %d pairs"):format(form.MAX_PAIRS) end
+      if n > form.PAIRS_MAX then return nil, ("more than %d pairs"):format(form.PAIRS_MAX) end
       local problem = read(root, sub(text, at, stop - 1))
       if problem then return nil, ("pair %d has %s"):format(n, problem) end
     end

@@ -17,8 +17,9 @@ local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local placeholder = require "bitrix24.plan.placeholder"
 local portals = require "bitrix24.portal"
+local rules = require "bitrix24.rules"
 
-local huge, math_type, tointeger = math.huge, math.type, math.tointeger
+local tointeger = math.tointeger
 local error, ipairs, pairs, pcall, setmetatable, time = error, ipairs, pairs, pcall, setmetatable, os.time
 local tonumber, type = tonumber, type
 
@@ -53,20 +54,9 @@ local live = setmetatable({}, { __mode = "v" })
 ---@field event string EVENT_NAME
 ---@field data table EVENT_DATA, {} when there is none
 
-local function is_table(value) return type(value) == "table" end
-local function is_text(value) return type(value) == "string" and value ~= "" end
-local function is_count(value) return math_type(value) == "integer" and value > 0 end
-local function is_seconds(value) return math_type(value) and value > 0 and value < huge end
-local function is_boolean(value) return type(value) == "boolean" end
-
---- name → { check, what it must be }
 local OPTIONS = {
-  filter = { is_table, "a table" },
-  order = { is_table, "a table" },
-  limit = { is_count, "a positive integer" },
-  auth_connector = { is_text, "a non-empty string" },
-  poll = { is_seconds, "a positive number of seconds" },
-  recover = { is_boolean, "true or false" },
+  filter = rules.TABLE, order = rules.TABLE, limit = rules.POSITIVE, auth_connector = rules.STRING,
+  poll = rules.SECONDS, recover = rules.BOOLEAN,
 }
 
 local function check(portal, opts)
@@ -74,23 +64,13 @@ local function check(portal, opts)
     errors.config(("events.offline: expected a portal, got %s"):format(type(portal)),
       "events.offline(portal, opts)")
   end
-  if opts == nil then return {} end
-  if type(opts) ~= "table" then
-    errors.config(("events.offline: opts must be a table, got %s"):format(type(opts)))
-  end
-  errors.check_options(opts, OPTIONS, "events.offline")
-  for name, value in pairs(opts) do
-    if not OPTIONS[name][1](value) then
-      errors.config(("events.offline: option '%s' must be %s"):format(name, OPTIONS[name][2]))
-    end
-  end
-  return opts
+  return rules.check(opts, OPTIONS, "events.offline")
 end
 
 local Queue = {}
 
 local function protocol(method, message)
-  errors.raise { kind = "protocol", method = method, message = message }
+  errors.throw(errors.protocol(method, message))
 end
 
 --- The parameters that name the queue, and others.
@@ -253,6 +233,10 @@ local metatable = { __name = "bitrix24.offline", __index = Queue, __close = Queu
 -- run that crashed, or left the loop early, did not finish comes again in the
 -- next one, the event it was at included: each comes at least once. `refuse()`
 -- keeps an event at the portal, marked as erroneous, out of the queue.
+--
+-- What is finished is confirmed together, at the end of a page of `limit` events
+-- or after two seconds: a process that is killed meets those again. With
+-- `limit = 1` that is one event, at the price of two requests for each.
 --
 -- Only an application of an administrator may do this (OAuth). Where several
 -- programs take from one queue, all but one give `recover = false`. Waiting for

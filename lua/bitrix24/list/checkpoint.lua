@@ -4,9 +4,10 @@
 
 local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
+local files = require "bitrix24.files"
 local json = require "bitrix24.json"
 
-local open, remove, type = io.open, os.remove, type
+local remove, type = os.remove, type
 local math_type, setmetatable, tointeger, tonumber = math.type, setmetatable, math.tointeger, tonumber
 
 local _ENV = nil -- luacheck: ignore
@@ -38,14 +39,12 @@ end
 
 --- What the file says; nil when there is none.
 local function read(path, method)
-  local file, why, code = open(path, "rb")
-  if not file then
-    if code == 2 then return nil end -- ENOENT
+  local text, why, code = files.read(path)
+  if not text then
+    if code == files.ENOENT then return nil end
     errors.config(("opts.checkpoint: cannot read %s"):format(why), nil, method)
   end
-  local text = file:read("a")
-  file:close()
-  local saved = text and json.decode(text)
+  local saved = json.decode(text)
   if type(saved) ~= "table" or saved.format ~= FORMAT or type(saved.method) ~= "string"
     or type(saved.params) ~= "string" or math_type(saved.last) ~= "integer" then
     damaged(path, method)
@@ -88,7 +87,7 @@ end
 --- The list is complete: the next run starts anew.
 function Checkpoint:finish()
   local removed, why, code = remove(self.path)
-  if not removed and code ~= 2 then
+  if not removed and code ~= files.ENOENT then
     errors.config(("opts.checkpoint: cannot remove %s"):format(why), nil, self.method)
   end
 end

@@ -7,15 +7,17 @@
 --   form:read(facts, records, result, response)   adds to the facts of an
 --                                answer what only this form can see in it
 
+local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
 local find = require "bitrix24.list.records"
 local params = require "bitrix24.list.params"
 
 local concat, sort = table.concat, table.sort
 local lower = string.lower
-local max, min, tointeger = math.max, math.min, math.tointeger
+local max, min = math.max, math.min
 local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
-local tonumber, tostring, type = tonumber, tostring, type
+local tostring, type = tostring, type
+local integer = envelope.integer
 
 local _ENV = nil -- luacheck: ignore
 
@@ -50,7 +52,7 @@ local function size_to_ask(ctx, name, given, fallback)
     errors.config(("%s must be at least 1, not %d"):format(name, own), nil, ctx.method)
   end
   local page = page_of(ctx)
-  local size = ctx.size or own or page.max or fallback
+  local size = own or page.max or fallback
   if ctx.want then size = min(size or ctx.want, ctx.want) end
   return size
 end
@@ -61,10 +63,6 @@ end
 local function first_position(ctx, name, given)
   if ctx.fresh then return 0 end
   return max(params.integer(given, name, ctx.method) or 0, 0)
-end
-
-local function integer(value)
-  return tointeger(tonumber(value))
 end
 
 -- ---- start ---------------------------------------------------------------
@@ -229,7 +227,7 @@ end
 local function navigation_form(ctx)
   local page = page_of(ctx)
   local key, given = params.find(ctx.given, page.param)
-  local index = given == nil and page.index
+  local index = given == nil and ctx.given[1] ~= nil and page.index
   if index then key, given = index, ctx.given[index] end
   local outer = type(given) == "table" and given or {}
   local bare = lower(page.param) == "pagenavigation"
@@ -302,12 +300,9 @@ local function tail_form(ctx)
   return form({ style = "cursor", asked = asked, size = page.size }, function(_, copy, position)
     if position and field ~= "id" then
       -- Records that share the value at the border would be left out.
-      errors.raise {
-        kind = "protocol", method = ctx.method, sent = true,
-        message = ("further pages by cursor.field %s may miss records: only id is unique"):format(
-          tostring(field)),
-        hint = "leave cursor.field out",
-      }
+      errors.throw(errors.protocol(ctx.method,
+        ("further pages by cursor.field %s may miss records: only id is unique"):format(tostring(field)),
+        "leave cursor.field out"))
     end
     if position then
       copy[key] = params.with(own, {
@@ -395,16 +390,15 @@ local function read_common(ctx, facts, result, response)
   end
   if result.nextOffset ~= nil then facts.next = facts.next or integer(result.nextOffset) end
   if documented and facts.more and not facts.next then
-    errors.raise {
-      kind = "protocol", method = ctx.method, sent = true,
-      message = "the answer announces a further page without nextOffset",
-    }
+    errors.throw(errors.protocol(ctx.method, "the answer announces a further page without nextOffset"))
   end
 end
 
 local Form = {}
 
 --- The first page's parameters, or those of a later position.
+---@param position table? as core.page's cursor gave it
+---@return table params
 function Form:params(position)
   local copy = params.copy(self.ctx.given)
   self.form:write(copy, position)
@@ -412,6 +406,10 @@ function Form:params(position)
 end
 
 --- The facts of an answer for the page cursor, without the fingerprint.
+---@param records any[]
+---@param result any
+---@param response table?
+---@return table facts count, next, total, more …
 function Form:facts(records, result, response)
   local facts = { count = #records }
   read_common(self.ctx, facts, result, response or {})
@@ -423,6 +421,7 @@ local metatable = { __index = Form }
 
 --- The form for one walk.
 ---@param ctx bitrix24.list.Context
+---@return table form with params, facts and `cursor`, the options of the page cursor
 function forms.new(ctx)
   local style = page_of(ctx).style or "none"
   local made = (choose[style] or choose.none)(ctx)

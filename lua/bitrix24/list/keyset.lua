@@ -16,6 +16,7 @@ local errors = require "bitrix24.errors"
 local find = require "bitrix24.list.records"
 local flight = require "bitrix24.list.flight"
 local shape = require "bitrix24.list.keyset_params"
+local wire = require "bitrix24.wire"
 
 local error, ipairs, pairs, pcall, setmetatable = error, ipairs, pairs, pcall, setmetatable
 local ceil, floor, huge, max, min, sqrt = math.ceil, math.floor, math.huge, math.max, math.min, math.sqrt
@@ -35,9 +36,7 @@ local Pages = {}
 Pages.__index = Pages
 
 local function protocol(self, message, hint)
-  return errors.new {
-    kind = "protocol", method = self.caller.method, sent = true, message = message, hint = hint,
-  }
+  return errors.protocol(self.caller.method, message, hint)
 end
 
 -- ---- asking ----------------------------------------------------------------
@@ -58,7 +57,8 @@ end
 local function pages_for(self, window)
   local count, expected = self.width, window.expected
   if window.alone or count < 2 or not self.path then return 1 end
-  if not flight.pays(self.caller, (expected or 0) / self.size) then return 1 end
+  -- where nothing is known, as many again as came so far
+  if not flight.pays(self.caller, (expected or self.got) / self.size) then return 1 end
   if window.hi then
     count = min(count, ceil((window.hi - window.lo) / self.size))
     if expected and self.gap > 1 then
@@ -403,12 +403,8 @@ end
 local keyset = {}
 
 --- Why a list cannot be walked by id; nil when it can.
----@param caller table
----@param params table
----@return string?
-function keyset.refusal(caller, params)
-  return shape.refusal(caller, params)
-end
+---@type fun(caller: table, params: table): string?
+keyset.refusal = shape.refusal
 
 --- Does `auto` take it? Where calls cannot share a request nothing is gained.
 ---@param caller table
@@ -426,7 +422,8 @@ function keyset.open(walk)
   local size = caller.row.page.size or 50
   local self = setmetatable({
     caller = caller, form = form, limit = walk.limit, lookahead = walk.ahead, size = size,
-    width = 50, queue = {}, tails = {}, pages = {}, at = 1, got = 0, asked = 0, frontier = walk.after,
+    width = wire.WIDTH_MAX, queue = {}, tails = {}, pages = {}, at = 1, got = 0, asked = 0,
+    frontier = walk.after,
   }, Pages)
   local counted = walk.counted and not form.uncounted
   self.queue[1] = { lo = walk.after, alone = true, counted = counted, expected = size }

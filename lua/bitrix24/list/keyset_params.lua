@@ -113,6 +113,7 @@ end
 ---@param after any id or reference; nil: from the caller's own beginning
 ---@param upto integer? highest id; nil: to the caller's own end
 ---@param counted boolean? with the total
+---@return table
 function Form:page(after, upto, counted)
   local copy = params_of.copy(self.base)
   if after ~= nil or upto then
@@ -137,11 +138,16 @@ function Form:upper(id)
   return id
 end
 
---- The last record of a full page of an earlier command.
-function Form:last_of(n, path, size, id_key) -- luacheck: ignore 212
+--- A reference to the id of the last record of a full page of an earlier command.
+---@param n integer the command, from 1
+---@param path (string|integer)[] where its records are
+---@param size integer records of a full page
+---@param id_key string
+---@return table
+function Form.last_of(_, n, path, size, id_key)
   local steps = { unpack(path) }
   steps[#steps + 1], steps[#steps + 2] = size - 1, id_key
-  return wire.reference(n, unpack(steps))
+  return wire.reference(n, steps)
 end
 
 --- Ask for the page with the highest id.
@@ -154,11 +160,11 @@ end
 
 --- Parameters as long as those of any page.
 function Form:sample()
-  return self:page(wire.reference(50, "xxxxxxxxxxxxxxxxxxxx", 49, self.id), maxinteger)
+  return self:page(wire.reference(wire.WIDTH_MAX, { "xxxxxxxxxxxxxxxxxxxx", 49, self.id }), maxinteger)
 end
 
 --- The field of a record that holds its id.
-function Form:key_of(record, row) -- luacheck: ignore 212
+function Form:key_of(record, row)
   local id = find.id(record, row)
   for _, key in ipairs { row.id_field or "id", "id", "ID" } do
     if record[key] == id then return key end

@@ -1,13 +1,13 @@
 --- Reading and writing the parameters that move a page. The caller's tables
 -- are never changed: what is written goes into copies.
 
+local envelope = require "bitrix24.envelope"
 local errors = require "bitrix24.errors"
 local json = require "bitrix24.json"
 
 local lower, match = string.lower, string.match
-local math_type, tointeger = math.type, math.tointeger
 local getmetatable, next, pairs, setmetatable = getmetatable, next, pairs, setmetatable
-local tonumber, tostring, type = tonumber, tostring, type
+local tostring, type = tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -65,6 +65,9 @@ function params.copy(from)
 end
 
 --- A copy with some keys replaced.
+---@param from any
+---@param changes table
+---@return table
 function params.with(from, changes)
   local out = params.copy(from)
   for key, value in pairs(changes) do out[key] = value end
@@ -87,6 +90,9 @@ function params.find(given, name)
 end
 
 --- `name` in upper or lower case, as the parameter it belongs to is spelled.
+---@param name string in upper case
+---@param model string? the parameter
+---@return string
 function params.alike(name, model)
   return model and match(model, "%l") and lower(name) or name
 end
@@ -98,7 +104,7 @@ end
 ---@return integer?
 function params.integer(value, name, method)
   if value == nil or type(value) == "userdata" or value == "" then return nil end
-  local number = math_type(value) == "integer" and value or tointeger(tonumber(value))
+  local number = envelope.integer(value)
   if not number then
     errors.config(("%s must be a whole number, not %s"):format(name,
       type(value) == "number" and tostring(value) or "a " .. type(value)), nil, method)

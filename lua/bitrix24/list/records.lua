@@ -66,11 +66,8 @@ local function refuse(method, result)
   else
     found = "a " .. type(result)
   end
-  errors.raise {
-    kind = "protocol", method = method, sent = true,
-    message = "no list of records in the answer: `result` is " .. found,
-    hint = ("portal:call(%q, params) returns it as it is"):format(method or "METHOD"),
-  }
+  errors.throw(errors.protocol(method, "no list of records in the answer: `result` is " .. found,
+    ("portal:call(%q, params) returns it as it is"):format(method or "METHOD")))
 end
 
 --- What stands where the catalogue says the list is.
@@ -121,6 +118,7 @@ end
 --- The identifier of a record, or nil.
 ---@param record any
 ---@param row table?
+---@return any id nil when it has none
 function records.id(record, row)
   if type(record) ~= "table" then return nil end
   local id = row and row.id_field and record[row.id_field]

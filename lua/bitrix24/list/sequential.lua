@@ -18,9 +18,7 @@ local _ENV = nil -- luacheck: ignore
 local Pages = {}
 
 local function protocol(self, message, hint)
-  return errors.new {
-    kind = "protocol", method = self.caller.method, sent = true, message = message, hint = hint,
-  }
+  return errors.protocol(self.caller.method, message, hint)
 end
 
 --- Ask for a page; a failure becomes due with the page. The position is told
@@ -127,7 +125,6 @@ end
 ---@field params table the caller's parameters
 ---@field limit number records wanted, math.huge = all
 ---@field ahead integer requests that may be out before their page is due
----@field page integer? page size to ask
 ---@field fresh boolean? begin at the beginning, whatever the parameters say
 
 ---@param walk bitrix24.list.Walk
@@ -135,8 +132,7 @@ function sequential.open(walk)
   local caller = walk.caller
   local form = forms.new {
     method = caller.method, row = caller.row, version = caller.version,
-    given = walk.params, size = walk.page,
-    want = walk.limit < huge and walk.limit or nil, fresh = walk.fresh,
+    given = walk.params, want = walk.limit < huge and walk.limit or nil, fresh = walk.fresh,
   }
   local self = setmetatable({
     caller = caller, form = form, limit = walk.limit, got = 0,

@@ -9,7 +9,6 @@ local wire = require "bitrix24.wire"
 local concat, sort = table.concat, table.sort
 local find, format, gsub, sub = string.find, string.format, string.gsub, string.sub
 local char, gmatch = string.char, string.gmatch
-local min = math.min
 local ipairs, next, pairs, tonumber, tostring, type = ipairs, next, pairs, tonumber, tostring, type
 
 local _ENV = nil -- luacheck: ignore
@@ -107,6 +106,7 @@ end
 --- Does a recorded key, in which secrets are masked, fit one that is asked?
 ---@param recorded string
 ---@param asked string
+---@return boolean
 function exchange.fits(recorded, asked)
   if not find(recorded, MASK, 1, true) then return recorded == asked end
   local pattern = gsub(recorded, "%W", "%%%0")
@@ -170,6 +170,8 @@ local function names_of(...)
 end
 
 --- How much two requests have in common, and the first thing they have not.
+---@param recorded table<string, string> as exchange.flat gives them
+---@param asked table<string, string>
 ---@return integer alike
 ---@return string? difference
 function exchange.compare(recorded, asked)
@@ -189,6 +191,7 @@ end
 
 --- A text that is not too long for a message.
 ---@param text string
+---@return string
 function exchange.cut(text)
   local beginning, cut = beginning_of(text, SHOWN_MAX)
   return cut and beginning .. "..." or beginning
@@ -202,15 +205,6 @@ function exchange.words(method, flat)
   local out = {}
   for _, name in ipairs(names_of(flat)) do out[#out + 1] = ("%s=%s"):format(name, flat[name]) end
   return exchange.cut(("%s{%s}"):format(method, concat(out, ", ")))
-end
-
---- How many letters two names share at their beginning.
----@param a string
----@param b string
-function exchange.shared(a, b)
-  local n = 0
-  while n < min(#a, #b) and a:byte(n + 1) == b:byte(n + 1) do n = n + 1 end
-  return n
 end
 
 return exchange

@@ -79,23 +79,31 @@ local function read_single(self, line)
   }, usable) }
 end
 
+--- The commands of a batch of REST 2 in the order of their keys: { key, text, method, query }.
+local function commands2(request)
+  local cmd, out = map_of(map_of(request).cmd), {}
+  for key, text in pairs(cmd) do
+    text = tostring(text)
+    local method, query = match(text, "^([^?]*)%??(.*)$")
+    out[#out + 1] = { key = key, text = text, method = method, query = query }
+  end
+  sort(out, function(a, b) return a.key < b.key end) -- JSON: all are names, or all are places
+  return out
+end
+
 --- The commands of a batch of REST 2. What refers to another command is of use
 -- in this batch only.
 local function read_batch2(self, line)
   local out = {}
   local result = map_of(map_of(line.answer).result)
   local results, faults = map_of(result.result), map_of(result.result_error)
-  local keys = {}
-  for key in pairs(map_of(map_of(line.request).cmd)) do keys[#keys + 1] = key end
-  sort(keys, function(a, b) return tostring(a) < tostring(b) end)
-  for _, key in ipairs(keys) do
-    local command = tostring(line.request.cmd[key])
-    local method, query = match(command, "^([^?]*)%??(.*)$")
+  for i, command in ipairs(commands2(line.request)) do
+    local key, text = command.key, command.text
     local fault = faults[key]
     local ran = fault ~= nil or results[key] ~= nil
-    local apart = ran and not find(command, "$result", 1, true) and not find(command, "%24result", 1, true)
+    local apart = ran and not find(text, "$result", 1, true) and not find(text, "%24result", 1, true)
     if fault ~= nil and type(fault) ~= "table" then fault = { error = fault } end
-    out[#out + 1] = add_part(self, apart and command, method, query, {
+    out[i] = add_part(self, apart and text, command.method, command.query, {
       fault = fault, result = results[key], total = map_of(result.result_total)[key],
       next = map_of(result.result_next)[key], time = map_of(result.result_time)[key],
     }, ran)
@@ -220,7 +228,7 @@ local function unknown(self, method, flat, often)
   local near = errors.nearest(method, names)
   for _, one in ipairs(self.known) do
     local score, what = exchange.compare(one.flat, flat)
-    if one.method ~= (near or method) then score = exchange.shared(one.method, method) - 1000000 end
+    if one.method ~= (near or method) then score = errors.common_start(one.method, method) - 1000000 end
     if not best or score > alike then best, alike, difference = one, score, what end
   end
   if not self.strict and best and best.method == method and best.part then return best.part end
@@ -286,13 +294,9 @@ end
 --- A batch of REST 2, put together.
 local function compose2(self, call, request)
   local out = { result = {}, result_error = {}, result_total = {}, result_next = {}, result_time = {} }
-  local keys = {}
-  for key in pairs(map_of(request.cmd)) do keys[#keys + 1] = key end
-  sort(keys)
-  for _, key in ipairs(keys) do
-    local command = tostring(request.cmd[key])
-    local method, query = match(command, "^([^?]*)%??(.*)$")
-    local part, failure = part_of(self, method, command, query)
+  for _, command in ipairs(commands2(request)) do
+    local key = command.key
+    local part, failure = part_of(self, command.method, command.text, command.query)
     if not part then return failure end
     part.given = true
     if part.fault then

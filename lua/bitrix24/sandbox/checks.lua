@@ -229,7 +229,8 @@ function checks.fault(spec)
   elseif type(action) == "string" then
     check_name(action)
   elseif action == nil then
-    errors.config("fault: 'action' is missing")
+    errors.config("fault: 'action' is missing", ("one of %s, or an error code of the platform"):format(
+      concat(ACTIONS, ", ")))
   else
     errors.config("fault: 'action' must be a name, an error code of the platform or a table")
   end

@@ -9,6 +9,7 @@ local error, getmetatable, ipairs, pairs, setmetatable, tonumber, tostring, type
   error, getmetatable, ipairs, pairs, setmetatable, tonumber, tostring, type
 local max, maxinteger, tointeger = math.max, math.maxinteger, math.tointeger
 local concat, insert, remove, sort = table.concat, table.insert, table.remove, table.sort
+local gsub, lower = string.gsub, string.lower
 local null = require "bitrix24.json".null
 local default_sizes = require "bitrix24.sandbox.seed".sizes
 
@@ -89,17 +90,40 @@ function store.new(options)
   }, Store)
 end
 
+-- So many made records show which fields there are.
+local SAMPLES = 8
+
+local function plain(name) return (gsub(lower(name), "_", "")) end
+
+--- A function that copies a record of a fixture, its fields spelled as those of
+-- made records are: LAST_NAME, where somebody writes lastName as in answers.
+local function speller(make, seed)
+  local names = {}
+  for id = 1, make and SAMPLES or 0 do
+    for name in pairs(make(seed, id) or {}) do names[plain(name)] = name end
+  end
+  return function(record)
+    local mine = {}
+    for name, value in pairs(copy(record)) do
+      local known = names[plain(name)] or name
+      if known == name or record[known] == nil then mine[known] = value end
+    end
+    return mine
+  end
+end
+
 --- Records of the fixture, each with an id: its own, however it is written, else
 -- one that is free. nil where the fixture says nothing of the kind.
 ---@param kind string
 ---@param id_field string
+---@param make (fun(seed: integer, id: integer): table?)? what others of the kind are made by
 ---@return table[]?
-function Store:given(kind, id_field)
+function Store:given(kind, id_field, make)
   local records = self.fixture[kind]
   if not records then return nil end
-  local list, taken, last = {}, {}, 0
+  local list, taken, last, spelled = {}, {}, 0, speller(make, self.seed)
   for i, record in ipairs(records) do
-    local mine = copy(record)
+    local mine = spelled(record)
     local id = to_id(mine[id_field] or mine.ID or mine.id)
     mine.ID, mine.id = nil, nil
     mine[id_field] = id
@@ -121,7 +145,7 @@ end
 ---  size = how many, records = list to begin with instead of a generator, given = the fixture's }
 function Store:define(kind, definition)
   local id_field = definition.id or "ID"
-  local records = definition.given or self:given(kind, id_field) or definition.records
+  local records = definition.given or self:given(kind, id_field, definition.make) or definition.records
   local collection = {
     id = id_field,
     make = definition.make,

@@ -80,10 +80,29 @@ function bitrix24.state(handle) end
 ---@field user_agent? string product token put before the library's own
 ---@field insecure? boolean permit plain http and unverified certificates
 ---@field loop? table an adapter of the host's event loop
----@field log? fun(event: table) told of every request, without secrets
+---@field log? fun(event: bitrix24.LogEvent) told of every request, without secrets; it has no say
 ---@field record? string a file that every exchange is written to, without secrets
 ---@field replay? string|{ path: string, strict: boolean? } a file of exchanges to answer from
 ---@field profile? string what `bitrix24 login` stored under this name
+
+---What the option `log` of `connect` is told. "send": a call goes out; "answer": an attempt ended;
+---"retry": it is made again in `wait` seconds; "error": what the call raises; "moved": the portal has
+---another address; "renewed": there are new tokens; "store": an address, or at the close a pair of
+---tokens, that could not be saved.
+---@class bitrix24.LogEvent
+---@field event "send"|"answer"|"retry"|"error"|"moved"|"renewed"|"store"
+---@field method? string of send, answer, retry and error; "batch" for calls that travel together
+---@field version? integer 2 or 3
+---@field attempt? integer from 1
+---@field outcome? string of answer: "answer", else what broke
+---@field status? integer of answer: HTTP status, 0 without one
+---@field seconds? number of answer: what the attempt took
+---@field bytes? integer of answer: length of the body
+---@field commands? integer of answer: calls in the batch
+---@field wait? number of retry: seconds
+---@field reason? string of retry
+---@field error? bitrix24.Error of error and store
+---@field origin? string of moved
 
 ---Options of one call.
 ---@class bitrix24.CallOptions
@@ -284,13 +303,34 @@ function Batch:run(opts) end
 ---@class bitrix24.OAuth
 local oauth = {}
 
+---Options of `oauth.authorize_url`.
+---@class bitrix24.AuthorizeOptions
+---@field domain? string host of the portal; without it the server asks which one
+---@field client_id string of the application
+---@field state? string comes back with the code
+---@field redirect_uri? string address of the application
+---@field oauth_url? string authorization server
+---@field insecure? boolean permit plain http
+
 ---The address where a user of the portal agrees; the browser comes back with a code.
----@param given { domain: string?, client_id: string, state: string?, redirect_uri: string?, oauth_url: string?, insecure: boolean? }
+---@param given bitrix24.AuthorizeOptions
 ---@return string address
 function oauth.authorize_url(given) end
 
+---Options of `oauth.exchange`.
+---@class bitrix24.ExchangeOptions
+---@field client_id string of the application
+---@field client_secret string of the application
+---@field code string that the browser brought; it lives 30 seconds
+---@field tokens? bitrix24.TokenStore where the pair is kept
+---@field oauth_url? string authorization server
+---@field ca_file? string TLS roots
+---@field proxy? string
+---@field timeout? number seconds for one HTTP request (70)
+---@field insecure? boolean permit plain http and unverified certificates
+
 ---Exchange the code for the first pair of tokens, and put it into the store.
----@param given { client_id: string, client_secret: string, code: string, tokens: bitrix24.TokenStore?, oauth_url: string?, ca_file: string?, proxy: string?, timeout: number?, insecure: boolean? }
+---@param given bitrix24.ExchangeOptions
 ---@return bitrix24.Tokens
 function oauth.exchange(given) end
 

@@ -68,7 +68,7 @@ end
 function world.define(portal, kind, id_field, make, size)
   local store = portal.store
   make = remembering(make)
-  local full = store:given(kind, id_field)
+  local full = store:given(kind, id_field, make)
   for index, given in ipairs(full or {}) do
     local record = make(store.seed, given[id_field])
     for name, value in pairs(given) do
