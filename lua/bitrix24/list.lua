@@ -57,6 +57,13 @@ local function check(caller, params, opts, where)
   return opts
 end
 
+local function check_none(caller, params, opts, where)
+  given.check(caller.method, params)
+  if opts ~= nil then
+    errors.config(("%s takes parameters alone, no options"):format(where), nil, caller.method)
+  end
+end
+
 --- Keyset was asked for by name, or is needed for a checkpoint.
 local function need_keyset(caller, params, asker)
   local why = keyset.refusal(caller, params)
@@ -282,9 +289,10 @@ end
 --- The first record, or nil. One request.
 ---@param caller table
 ---@param params table?
+---@param opts any there are none: to refuse what is given
 ---@return any
-function list.first(caller, params)
-  check(caller, params, nil, "first")
+function list.first(caller, params, opts)
+  check_none(caller, params, opts, "first")
   return (ask_once(caller, params, false))[1]
 end
 
@@ -301,9 +309,10 @@ end
 -- one, else by walking. The caller's own position in the list is left out.
 ---@param caller table
 ---@param params table?
+---@param opts any there are none: to refuse what is given
 ---@return integer
-function list.count(caller, params)
-  check(caller, params, nil, "count")
+function list.count(caller, params, opts)
+  check_none(caller, params, opts, "count")
   local row = caller.row
   if row and row.write then
     errors.config("the method changes something: its records cannot be counted without doing it", nil,

@@ -132,8 +132,8 @@ end
 ---@param method string
 ---@param params table?
 ---@return any
-function methods.first(self, method, params)
-  return use(self, "first", method, params)
+function methods.first(self, method, params, ...)
+  return use(self, "first", method, params, ...)
 end
 
 --- How many records match: the portal's total where it can be believed, else by
@@ -141,8 +141,8 @@ end
 ---@param method string
 ---@param params table?
 ---@return integer
-function methods.count(self, method, params)
-  return use(self, "count", method, params)
+function methods.count(self, method, params, ...)
+  return use(self, "count", method, params, ...)
 end
 
 --- Call `f(item, index)` for every item side by side; calls that wait at the

@@ -119,6 +119,17 @@ describe("the parameters of a list", function()
   end
 end)
 
+describe("first and count", function()
+  it("take no options, and say so", function()
+    for _, name in ipairs { "first", "count" } do
+      local ok, e = pcall(list[name], single(users, function() return {} end).caller, {}, { limit = 5 })
+      assert.is_false(ok)
+      assert.equal("config", e.kind)
+      assert.matches(name .. " takes parameters alone", e.message)
+    end
+  end)
+end)
+
 describe("a portal that ignores the position", function()
   local function ignoring(row, total)
     return single(row, function()
