@@ -29,4 +29,4 @@ for _, id in ipairs(authors) do
 end
 local text = table.concat(lines, "\n")
 local id = portal.im.message.add{ DIALOG_ID = dialog, MESSAGE = text }
-print(("message %d in %s:\n%s"):format(id, dialog, text))
+print(("message %s in %s:\n%s"):format(id, dialog, text))

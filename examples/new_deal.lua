@@ -23,5 +23,5 @@ local call = b.crm.activity.todo.add{
 }
 b:run() -- stops at the first that fails: no deal without its contact
 local is_new = not known.CONTACT
-print(("contact %d (%s), deal %d, call %d"):format(
+print(("contact %s (%s), deal %s, call %s"):format(
   is_new and contact() or contact, is_new and "new" or "known", (deal()), call().id))

@@ -2,7 +2,7 @@
 -- state. Each tells why and the documentation page; `set` replaces facts of
 -- methods.jsonl, plus two of its own: `overlap` (pages may repeat records) and
 -- `keyset` (how the filter spells the identifier, or false); `optional` names
--- parameters that the table stars and the page does without.
+-- parameters ("name", "object.name") that the table stars and the page does without.
 
 return {
   {
@@ -65,6 +65,15 @@ return {
     optional = { "handler" },
     why = "an offline event waits in the queue and has no handler, though the table stars it",
     doc = "api-reference/events/offline-events",
+  },
+  {
+    method = "crm.activity.update", version = 2, set = {},
+    optional = {
+      "fields.OWNER_ID", "fields.OWNER_TYPE_ID", "fields.TYPE_ID", "fields.COMMUNICATIONS",
+      "fields.RESPONSIBLE_ID",
+    },
+    why = "changes the fields that it is given, as the page's example does; the table repeats that of add",
+    doc = "api-reference/crm/timeline/activities/activity-base/crm-activity-update",
   },
   {
     method = "disk.storage.uploadFile", version = 2, set = {}, optional = { "fileContent" },

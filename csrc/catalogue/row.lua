@@ -25,12 +25,14 @@ local function encode_type(type_name)
   end))
 end
 
+--- An empty text is taken wherever there are codes, and is none of them here.
 local function encode_codes(codes)
-  if not codes then return "" end
-  for _, code in ipairs(codes) do
-    if not code:find("^[%w_.:-]+$") then return "" end
+  local out = {}
+  for _, code in ipairs(codes or {}) do
+    assert(not code:find("[ |(){}]"), "a code the grammar cannot hold: " .. code)
+    if code ~= "" then out[#out + 1] = code end
   end
-  return "(" .. table.concat(codes, "|") .. ")"
+  return #out > 0 and "(" .. table.concat(out, "|") .. ")" or ""
 end
 
 local function encode_params(params)
@@ -143,10 +145,10 @@ local KINDS = {
 
 local function quote(text)
   text = text or ""
-  assert(not text:find('[%c"\\\128-\255]') and not text:find("??", 1, true), "cannot be a C string: " .. text)
+  assert(not text:find('[%c"\128-\255]') and not text:find("??", 1, true), "cannot be a C string: " .. text)
   -- the longest string a C11 compiler must take (5.2.4.1)
   assert(#text <= 4095, "longer than a C string may be: " .. text:sub(1, 60))
-  return '"' .. text .. '"'
+  return '"' .. text:gsub("\\", "\\\\") .. '"'
 end
 
 --- The line of an entry.

@@ -139,7 +139,7 @@ end
 --- Lay corrections over the entries.
 ---@param methods table[] normalized entries
 ---@param overrides { method: string, version: integer, set: table, optional: string[]? }[]
----@return string? wrong a correction whose method is gone
+---@return string? wrong a correction whose method or parameter is gone
 function source.correct(methods, overrides)
   local by_key = {}
   for _, method in ipairs(methods) do
@@ -150,10 +150,16 @@ function source.correct(methods, overrides)
     local method = by_key[key]
     if not method then return key end
     for name, value in pairs(override.set) do method[name] = value end
-    for _, name in ipairs(override.optional or {}) do
-      for _, param in ipairs(method.params) do
-        if param.name == name then param.required = false end
+    for _, path in ipairs(override.optional or {}) do
+      local params, found = method.params, nil
+      for name in path:gmatch("[^.]+") do
+        found = nil
+        for _, param in ipairs(params or {}) do
+          if param.name == name then found, params = param, param.children end
+        end
       end
+      if not found then return ("%s: %s"):format(key, path) end
+      found.required = false
     end
   end
 end

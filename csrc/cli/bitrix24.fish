@@ -7,6 +7,11 @@ function __bitrix24_methods
     bitrix24 methods --names -- (commandline -ct) 2>/dev/null
 end
 
+# No word before this one is the method.
+function __bitrix24_wants_method
+    not string match -q -r '^\w+(\.\w+)+$' -- (commandline -opc)[3..]
+end
+
 complete -c bitrix24 -f
 complete -c bitrix24 -n "not __fish_seen_subcommand_from $commands" -l version -d 'print the version'
 for pair in 'call:call a method and print its result' 'list:fetch every record of a list' \
@@ -27,7 +32,8 @@ complete -c bitrix24 -n $portal -l ca-file -r -F -d "the authority that signed t
 complete -c bitrix24 -n "$portal; or __fish_seen_subcommand_from check sandbox" -s q -l quiet -d 'no progress, no notes'
 complete -c bitrix24 -n $portal -s v -l verbose -d 'tell of every request'
 
-complete -c bitrix24 -n '__fish_seen_subcommand_from call list describe methods' -a '(__bitrix24_methods)'
+complete -c bitrix24 -n '__fish_seen_subcommand_from call list describe; and __bitrix24_wants_method' -a '(__bitrix24_methods)'
+complete -c bitrix24 -n '__fish_seen_subcommand_from methods' -a '(__bitrix24_methods)'
 complete -c bitrix24 -n '__fish_seen_subcommand_from call list' -s f -l format -x -a 'json jsonl csv table' -d 'form of the output'
 complete -c bitrix24 -n '__fish_seen_subcommand_from call list' -s c -l columns -x -d 'fields to show'
 complete -c bitrix24 -n '__fish_seen_subcommand_from call list describe' -l rest -x -a '2 3' -d 'version of the API'

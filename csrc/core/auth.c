@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define TOKEN_MAX 2048
 #define SIGNED_CAP ((size_t)1024 * 1024 * 1024)
@@ -161,10 +162,17 @@ static b24_kind splice_token(b24_buf *out, const b24_auth *auth,
   return kind;
 }
 
+/* Is there no place for a token in the body? An array has none, and in all
+ * of `task` a field counts by its place (api-reference/tasks/index). */
+static int has_no_place(const char *method, int version, const char *body,
+                        size_t size) {
+  if (size > 0 && body[0] == '[') return 1;
+  return version == 2 && strncasecmp(method, "task.", 5) == 0;
+}
+
 b24_kind b24__auth_sign(b24_signed *out, const b24_auth *auth,
                         const char *method, int version, const char *body,
                         size_t body_size, b24_error *err) {
-  int is_array = body_size > 0 && body[0] == '[';
   b24_kind kind;
   b24__buf_clear(&out->url);
   b24__buf_clear(&out->body);
@@ -173,7 +181,7 @@ b24_kind b24__auth_sign(b24_signed *out, const b24_auth *auth,
   kind = b24__address_write(&out->url, &auth->address, version, method,
                             strlen(method));
   if (kind == B24_OK && auth->token != NULL) {
-    if (!is_array) {
+    if (!has_no_place(method, version, body, body_size)) {
       kind = splice_token(&out->body, auth, body, body_size);
     } else if (version == 3) {
       kind = b24__buf_puts(&out->header, "Authorization: Bearer ");

@@ -51,8 +51,9 @@ b24_kind b24__auth_move(b24_auth *auth, const char *to, int insecure,
                         b24_error *err);
 
 /* Write address and credentials for one attempt at `call`. An application's
- * token goes into the body's field `auth`; a body that is an array has no
- * place for it: REST 2 takes it in the query, REST 3.0 as a header
+ * token goes into the body's field `auth`; a body that is an array, or whose
+ * fields count by their places, has none for it: REST 2 takes it in the query,
+ * REST 3.0 as a header
  * (settings/how-to-call-rest-api/general-principles). Fails with B24_CONFIG
  * (the name cannot be a method's), B24_PROTOCOL (longer than can be sent)
  * or B24_NOMEM. */

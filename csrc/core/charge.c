@@ -5,14 +5,21 @@
  */
 #include "charge.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
+
+/* Longer names are told by their beginning. */
+#define METHOD_MAX 128
 
 void b24__charge_name(char out[B24_CHARGE_NAME_MAX], uint64_t account,
                       const char *method) {
-  (void)snprintf(out, B24_CHARGE_NAME_MAX, "%016" PRIx64 " %.128s", account,
-                 method);
+  static const char hex[] = "0123456789abcdef";
+  size_t size = 0;
+  for (int shift = 60; shift >= 0; shift -= 4)
+    out[size++] = hex[account >> shift & 0x0F];
+  out[size++] = ' ';
+  for (int i = 0; i < METHOD_MAX && method[i] != '\0'; i++)
+    out[size++] = method[i];
+  out[size] = '\0';
 }
 
 static b24_charged *find(const b24_charge *charge, const char *method) {

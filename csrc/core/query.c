@@ -188,9 +188,15 @@ b24_kind b24__query_string(b24_query *q, const char *text, size_t size) {
 }
 
 b24_kind b24__query_int(b24_query *q, int64_t number) {
-  char digits[32];
-  int length = snprintf(digits, sizeof digits, "%lld", (long long)number);
-  return put(q, digits, (size_t)length);
+  char digits[24], *at = digits + sizeof digits;
+  uint64_t left = (uint64_t)number;
+  if (number < 0) left = 0 - left;
+  do {
+    *--at = (char)('0' + left % 10);
+    left /= 10;
+  } while (left > 0);
+  if (number < 0) *--at = '-';
+  return put(q, at, (size_t)(digits + sizeof digits - at));
 }
 
 /* The fewest digits that read back as the same number, with a point whatever

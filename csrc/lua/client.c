@@ -254,17 +254,20 @@ static int push_done(lua_State *L, b24_kind kind, const b24_error *err) {
   return 1;
 }
 
-static b24_client *check_open(lua_State *L) {
-  b24_client *client = check_client(L)->client;
-  if (client == NULL) luaL_argerror(L, 1, "a closed client");
-  return client;
+/* Push what is said of a client that a finalizer may have closed just now. */
+static int push_closed(lua_State *L) {
+  lua_pushnil(L);
+  lua_pushliteral(L, "config");
+  lua_pushliteral(L, "the portal is closed");
+  return 3;
 }
 
 /* set_token(access_token) -> true | nil, kind, message */
 static int client_set_token(lua_State *L) {
-  b24_client *client = check_open(L);
+  b24_client *client = check_client(L)->client;
   b24_error err;
   const char *token = luaL_checkstring(L, 2);
+  if (client == NULL) return push_closed(L);
   if (refuse_nul(L, 2, 2)) return 3;
   return push_done(L, b24_client_set_token(client, token, &err), &err);
 }
@@ -278,10 +281,11 @@ static int client_release(lua_State *L) {
 
 /* hide(secret, passing) -> true | nil, kind, message */
 static int client_hide(lua_State *L) {
-  b24_client *client = check_open(L);
+  b24_client *client = check_client(L)->client;
   b24_error err;
   size_t size;
   const char *secret = luaL_checklstring(L, 2, &size);
+  if (client == NULL) return push_closed(L);
   return push_done(L,
                    b24_client_hide(client, secret, size, lua_toboolean(L, 3),
                                    &err),
@@ -290,9 +294,10 @@ static int client_hide(lua_State *L) {
 
 /* move(endpoint) -> true | nil, kind, message: the portal's new address */
 static int client_move(lua_State *L) {
-  b24_client *client = check_open(L);
+  b24_client *client = check_client(L)->client;
   b24_error err;
   const char *endpoint = luaL_checkstring(L, 2);
+  if (client == NULL) return push_closed(L);
   if (refuse_nul(L, 2, 2)) return 3;
   return push_done(L, b24_client_move(client, endpoint, &err), &err);
 }

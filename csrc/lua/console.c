@@ -1,9 +1,11 @@
 /*
  * console.c - core.console: what a program at a terminal needs of the system
  * and Lua's own library does not have. It decides nothing.
- * Invariant: no descriptor outlives the call that opened it.
+ * Invariant: no descriptor outlives the call that opened it, but for a standard
+ * stream.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -48,6 +50,20 @@ static int echo(lua_State *L) {
   else
     mode.c_lflag &= ~(tcflag_t)ECHO;
   (void)tcsetattr(STDIN_FILENO, TCSANOW, &mode);
+  return 0;
+}
+
+/* hold_streams(): a standard stream that was given closed does not become the
+ * next file or connection that is opened; using it goes on to fail. */
+static int hold_streams(lua_State *L) {
+  (void)L;
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    /* the lowest that is free is this one; opened the wrong way round, it
+     * fails as a closed one does */
+    int flags = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+    if (open("/dev/null", flags) != fd) break;
+  }
   return 0;
 }
 
@@ -170,6 +186,7 @@ static int is_ending(lua_State *L) {
 int lb24_open_console(lua_State *L) {
   static const luaL_Reg functions[] = {{"echo", echo},
                                        {"hold_endings", hold_endings},
+                                       {"hold_streams", hold_streams},
                                        {"is_ending", is_ending},
                                        {"is_terminal", is_terminal},
                                        {"kind", kind},

@@ -1,21 +1,26 @@
 /*
- * json.h - what the files of core.json share: bytes on their way out. The
- * memory is a userdata on the Lua stack, so that an error of Lua frees it.
+ * json.h - what the files of core.json share: bytes on their way out. What
+ * does not fit into the first bytes is in a userdata on the Lua stack, so
+ * that an error of Lua frees it.
  */
 #ifndef LB24_JSON_H
 #define LB24_JSON_H
 
 #include "lb24.h"
 
+#define LB24_OUT_FIRST 1024
+
 typedef struct lb24_out {
   lua_State *L;
-  int box; /* stack index of the userdata that holds `data` */
+  int box; /* stack index of the userdata that holds `data`, once it grew */
   char *data;
   size_t size;
   size_t capacity;
+  char first[LB24_OUT_FIRST]; /* most parameters are short */
 } lb24_out;
 
-/* An empty buffer; its box is pushed [-0, +1] and must stay where it is. */
+/* An empty buffer, which must stay where it is; so must its box, which is
+ * pushed [-0, +1]. */
 void lb24_out_init(lb24_out *out, lua_State *L);
 
 /* Room for `size` more bytes, to be written and then added to out->size.

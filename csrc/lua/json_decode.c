@@ -22,12 +22,23 @@
 #define HINT_MAX 128
 /* Integers of so many digits are within int64. */
 #define INTEGER_DIGITS 18
+/* A text so long holds records, whose names are the same over and over. */
+#define RECORDS_MIN 4096
+/* A power of two: far more names than a record has. */
+#define NAMES 256
 /* Longer numbers with a fraction or an exponent are left to others. */
 #define FLOAT_MAX 60
 
+typedef struct name {
+  const char *bytes; /* in the text */
+  size_t size;
+} name;
+
 typedef struct decoder {
   lua_State *L;
-  int kept_depth; /* objects nested deeper lose their null fields */
+  int names_at;      /* stack index of a table of strings, 0 = none */
+  name names[NAMES]; /* what the strings in that table say */
+  int kept_depth;    /* objects nested deeper lose their null fields */
   /* How much the last table of each depth held: records follow one another
    * and are alike. A size is a hint just once, so what is reserved in vain
    * is less than what is in use. */
@@ -158,6 +169,31 @@ static const char *push_string(lua_State *L, const char *begin) {
   return at + 1;
 }
 
+/* Push the name whose opening quote is before `begin` [-0, +1]: a string that
+ * was made before where there is one. */
+static const char *push_name(decoder *d, const char *begin) {
+  const char *at = skip_plain(begin);
+  size_t size = (size_t)(at - begin);
+  unsigned place;
+  name *known;
+  if (d->names_at == 0 || *at != '"' || size == 0)
+    return push_string(d->L, begin);
+  place = (unsigned)size * 5 + (unsigned char)begin[0] * 3u +
+          (unsigned char)begin[size / 2] * 7u + (unsigned char)at[-1] * 17u;
+  place %= NAMES;
+  known = &d->names[place];
+  if (known->size == size && memcmp(known->bytes, begin, size) == 0) {
+    lua_rawgeti(d->L, d->names_at, (lua_Integer)place + 1);
+    return at + 1;
+  }
+  lua_pushlstring(d->L, begin, size);
+  lua_pushvalue(d->L, -1);
+  lua_rawseti(d->L, d->names_at, (lua_Integer)place + 1);
+  known->bytes = begin;
+  known->size = size;
+  return at + 1;
+}
+
 /* ---- numbers ------------------------------------------------------------ */
 
 static const char *skip_digits(const char *at) {
@@ -228,7 +264,7 @@ static const char *next_item(const char *at, char closing) {
 static const char *read_field(decoder *d, const char *at, int depth,
                               int *is_null) {
   lua_State *L = d->L;
-  if (*at != '"' || (at = push_string(L, at + 1)) == NULL) return NULL;
+  if (*at != '"' || (at = push_name(d, at + 1)) == NULL) return NULL;
   at = skip_blanks(at);
   if (*at != ':') return NULL;
   at = skip_blanks(at + 1);
@@ -300,11 +336,19 @@ static const char *push_value(decoder *d, const char *at, int depth) {
 }
 
 int lb24_json_decode(lua_State *L) {
-  decoder d = {0};
+  decoder d;
   size_t size;
   const char *text = luaL_checklstring(L, 1, &size), *at;
   lua_Integer kept = luaL_optinteger(L, 2, DEPTH_MAX);
   d.L = L;
+  d.names_at = 0;
+  memset(d.object_hint, 0, sizeof d.object_hint);
+  memset(d.array_hint, 0, sizeof d.array_hint);
+  if (size >= RECORDS_MIN) {
+    memset(d.names, 0, sizeof d.names);
+    lua_createtable(L, NAMES, 0);
+    d.names_at = lua_gettop(L);
+  }
   d.kept_depth = kept < 0 ? 0 : kept > DEPTH_MAX ? DEPTH_MAX : (int)kept;
   at = push_value(&d, skip_blanks(text), 0);
   if (at == NULL || skip_blanks(at) != text + size) return 0;

@@ -1,7 +1,8 @@
 /*
  * json_out.c - decides how strings and numbers look in JSON: the shortest
  * correct form, whatever the locale of the host.
- * Invariant: out->data is always the memory of the userdata at out->box.
+ * Invariant: out->data is out->first, or the memory of the userdata at
+ * out->box.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,15 +10,15 @@
 #include "../core/alloc.h"
 #include "json.h"
 
-#define FIRST_CAPACITY 1024
 #define FLOAT_MAX_BYTES 64
 
 void lb24_out_init(lb24_out *out, lua_State *L) {
   out->L = L;
-  out->data = lua_newuserdatauv(L, FIRST_CAPACITY, 0);
+  lua_pushnil(L);
   out->box = lua_gettop(L);
+  out->data = out->first;
   out->size = 0;
-  out->capacity = FIRST_CAPACITY;
+  out->capacity = sizeof out->first;
 }
 
 char *lb24_out_room(lb24_out *out, size_t size) {

@@ -48,6 +48,8 @@ local catalogue = {}
 ---@field deprecated boolean
 ---@field replacement string? what to use instead
 ---@field positional boolean parameters are sent as an array, in order
+---@field places boolean parameters may be sent as an array: by positional, and by all of `task`, also
+--- where a page does not say it (api-reference/tasks/index)
 ---@field body_array boolean the body is an array of what the parameters describe
 ---@field envelope boolean the answer has `result`
 ---@field binary boolean the answer is a file
@@ -151,7 +153,8 @@ local missing_in
 
 --- Look into what was given for a parameter. Marked tables (bitrix24.array,
 -- references of a batch) are not looked into. An object none of whose keys is
--- documented is a map of such objects, and left alone too.
+-- documented is a map of such objects, and left alone too; one with such a key
+-- is what is described, also where the page calls it an array.
 local function missing_below(out, param, value, path)
   if not param.children or type(value) ~= "table" or getmetatable(value) then return end
   if value[1] ~= nil then
@@ -160,8 +163,7 @@ local function missing_below(out, param, value, path)
     end
     return
   end
-  if param.array then return end
-  local folded, known = fold(value), next(value) == nil
+  local folded, known = fold(value), not param.array and next(value) == nil
   for _, child in ipairs(param.children) do
     known = known or lookup(folded, child) ~= nil
   end
@@ -270,7 +272,8 @@ local function make_row(raw)
     id_field = raw.id_field, more_keys = split(raw.more_keys), empty_array = raw.empty_array,
     app_context = raw.app_context, deprecated = raw.deprecated,
     replacement = raw.replacement and raw.replacement:gsub(" ", " or ") or nil,
-    positional = raw.positional, body_array = raw.body_array, envelope = not raw.no_envelope,
+    positional = raw.positional, places = raw.positional or raw.name:lower():find("^task%.") ~= nil,
+    body_array = raw.body_array, envelope = not raw.no_envelope,
     binary = raw.binary, total = raw.total, next = raw.next, overlap = raw.overlap,
     batch = not raw.no_batch, scope = split(raw.scope), doc = raw.doc,
   }

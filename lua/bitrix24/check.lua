@@ -8,8 +8,9 @@
 -- It follows what comes from `connect` (or a sandbox, or the module itself)
 -- through locals, globals, aliases and fields, and through the parameters and
 -- results of the script's functions.
--- Parameters are judged where they are written down as a table; what only
--- running would tell is not judged.
+-- Parameters are judged where they are written down as a table, also as that of
+-- a local variable that is only handed to portals; what only running would tell
+-- is not judged.
 
 local calls = require "bitrix24.check.calls"
 local errors = require "bitrix24.errors"

@@ -7,6 +7,7 @@
 -- and what to do. Commands are lua/bitrix24/cli/NAME.lua, their words cli/usage.lua.
 
 local console = require "bitrix24.cli.console"
+local core = require "bitrix24.core"
 local errors = require "bitrix24.errors"
 local words_of = require "bitrix24.cli.words"
 
@@ -124,8 +125,7 @@ local function parse(here, usage, words)
 end
 
 local function version(here)
-  local core, catalogue = require "bitrix24.core", require "bitrix24.catalogue"
-  local count = catalogue.count()
+  local count = require "bitrix24.catalogue".count()
   here:write(("bitrix24 %s (%s, catalogue of %d methods)\n"):format(core.version, lua_version, count))
   return DONE
 end
@@ -152,6 +152,7 @@ end
 ---@param arguments string[] as lua5.4 puts them into `arg`
 ---@return integer status
 function cli.main(arguments)
+  core.console.hold_streams()
   local here = console.new { out = stdout, err = stderr, input = stdin }
   local words = move(arguments, 1, #arguments, 1, {})
   local loaded, usage = pcall(require, "bitrix24.cli.usage")

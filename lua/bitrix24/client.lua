@@ -12,14 +12,12 @@ local given = require "bitrix24.given"
 local loop = require "bitrix24.loop"
 local plan = require "bitrix24.plan"
 local planner = require "bitrix24.planner"
-local record = require "bitrix24.record"
-local renewal = require "bitrix24.renewal"
-local replay = require "bitrix24.record.replay"
 local tasks = require "bitrix24.tasks"
 local turns = require "bitrix24.turns"
 local wire = require "bitrix24.wire"
 
 local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
+local require = require -- for what few portals need: it is loaded when one is opened that does
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
 local getenv = os.getenv
 local find = string.find
@@ -65,15 +63,15 @@ function client.new(options)
   self.planner, self.tasks = planner.new(self), tasks.new(self)
   self.turns = turns.new(function(...) self:finish(...) end)
   options.ca_file = options.ca_file or system_roots()
-  local open_core = options.replay and replay.open or core.client.new
+  local open_core = options.replay and require "bitrix24.record.replay".open or core.client.new
   local handle, kind, message = open_core(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
   self.core = handle
   errors.watch(handle)
-  self.at = handle:origin() -- where the portal is known to be
-  if options.tokens then self.renewal = renewal.new(self, options) end
+  self.home, self.at = handle:origin(), handle:origin() -- where the portal was, and is known to be
+  if options.tokens then self.renewal = require "bitrix24.renewal".new(self, options) end
   if options.loop then self.loop = loop.new(self, options.loop) end
-  if options.record then self.recorder = record.new(self, options.record) end
+  if options.record then self.recorder = require "bitrix24.record".new(self, options.record) end
   plan.opened(self)
   return self
 end
@@ -131,6 +129,9 @@ function Client:check_name(method)
   if find(method, "[^%w_.-]") or shown ~= method and not self.core:is_closed() then
     errors.config("a method's name is letters, digits, dots, _ and -: give e.g. crm.deal.list", nil, shown)
   end
+  if find(method, "%.[xX][mM][lL]$") then
+    errors.config("answers are read as JSON: leave .xml off the method's name", nil, shown)
+  end
   self.names[method] = true
 end
 
@@ -167,11 +168,14 @@ function Client:send(method, version, params, opts, alone)
   local pending = {
     method = method, version = version, row = row, params = params or NONE, opts = opts, done = false,
     body = given.encode(method, row, params), harmless = reads or opts ~= nil and opts.idempotent == true,
+    result = nil, -- one field more: the table has room for what is added later, too
   }
   if opts and opts.idempotency_key ~= nil and version ~= 3 then
     errors.config("call: option 'idempotency_key' is of REST 3.0 alone", nil, method)
   elseif version == 3 then
-    pending.key = opts and opts.idempotency_key or row and row.write and given.new_key() or nil
+    -- whether a batch of the caller's own honours a key is not documented
+    pending.key = opts and opts.idempotency_key
+      or row and row.write and not row.body_array and given.new_key() or nil
   end
   local task = self.tasks:own(pending)
   if task then
@@ -207,11 +211,16 @@ function Client:submit(call, pending)
   if self.renewal and not call.url then self.renewal:prepare() end
   local request, kind, message = self.core:submit(call, pending)
   if not request then
+    self:check_open(pending.method) -- a finalizer may have closed it just now
     errors.raise { kind = kind, method = pending.method, message = self:clean(message), sent = false }
   end
   pending.request, pending.call = request, self.recorder and call
   pending.harmless = call.harmless or call.path ~= nil
   self.pending[request] = pending
+  if self.core:is_closed() then -- by a finalizer, before this call was known here
+    self:end_closed(pending)
+    return pending
+  end
   if pending.turn then self.turns:enter(pending) end
   if self.loop then self.loop:kick() end
   if self.log and not request.silent then
@@ -305,8 +314,8 @@ function Client:settle(pending)
     }
   end
   if pending.done then return end -- also when the log closed the portal
-  if action == "retry" and pending.once and answer and answer.code == "OPERATION_TIME_LIMIT" then
-    action, sent, retryable = "fail", nil, false -- the limit of a later command: earlier ones ran
+  if pending.once and sent == false and answer and wire.is_of_command(answer.code) then
+    action, sent, retryable = "fail", nil, false -- said of a later command: earlier ones ran
   end
   if action == "retry" then
     self.turns:pass(pending)
@@ -365,6 +374,7 @@ function Client:take(request)
   if not pending then return request:drop() end
   local ok, fault = pcall(self.settle, self, pending)
   if ok then return end
+  if pending.done and self.core:is_closed() then return end -- by a finalizer meanwhile
   -- memory ran out: it is told to whoever waits for this call, now or later,
   -- and no call waits for a renewal that did not begin
   if self.renewal and not self.renewal.thread then self.core:release() end
@@ -417,7 +427,7 @@ function Client:send_batch(version, calls, halt)
   end
   local shared = {
     method = "batch", version = version, done = false, calls = calls, commands = #calls, halt = halt,
-    -- in REST 3.0 the limit of one command's method ends the batch after others have run
+    -- in REST 3.0 the refusal of one command ends the batch after others have run
     once = version == 3 and not harmless,
   }
   self.tasks:own(shared)
@@ -456,12 +466,18 @@ function Client:download(url, path, opts)
   return path, pending.bytes
 end
 
---- May a call of a closed client have run? One without a request never left.
-local function was_sent(pending)
-  local request = pending.request
-  if not request then return false end
-  local ok, _, _, sent = pcall(request.settle, request, false)
-  if ok then return sent end
+--- The portal was closed before this call was answered. May it have run? One
+-- without a request never left.
+function Client:end_closed(pending)
+  if pending.done then return end
+  local request, sent = pending.request, false
+  if request then
+    local _, _, _, said = pcall(request.settle, request, false)
+    sent = said
+  end
+  self:finish(pending, errors.new {
+    kind = "cancelled", method = pending.method, message = "the portal was closed", sent = sent,
+  })
 end
 
 --- Close: what is in flight ends as `cancelled`. Idempotent.
@@ -473,12 +489,7 @@ function Client:close()
   local open_calls = self.planner:drain()
   for _, pending in pairs(self.pending) do open_calls[#open_calls + 1] = pending end
   for _, pending in ipairs(open_calls) do
-    if not pending.done then
-      self:finish(pending, errors.new {
-        kind = "cancelled", method = pending.method, message = "the portal was closed",
-        sent = was_sent(pending),
-      })
-    end
+    self:end_closed(pending)
   end
   if self.loop then self.loop:close() end
   if self.recorder then self.recorder:close() end

@@ -62,8 +62,8 @@ local RECEIVERS = {
 }
 
 function Node.__call(node, params, opts)
-  local metatable = type(params) == "table" and getmetatable(params)
-  local form = type(metatable) == "table" and RECEIVERS[metatable.__name]
+  local metatable = getmetatable(params)
+  local form = metatable and type(metatable) == "table" and RECEIVERS[metatable.__name]
   if form then
     local path = node[PATH]
     errors.config("call it with a dot, not a colon", (form:gsub("%%s", function() return path end)), path)

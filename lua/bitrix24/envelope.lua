@@ -28,7 +28,7 @@ local envelope = {}
 ---@param value any
 ---@return integer?
 function envelope.integer(value)
-  if math_type(value) == "integer" then return value end
+  if value == nil or math_type(value) == "integer" then return value end
   return tointeger(tonumber(value))
 end
 

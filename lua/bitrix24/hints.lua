@@ -95,6 +95,8 @@ local TOKEN_ADVICE = {
   INVALID_CREDENTIALS = "the user of the access token lacks the permission",
 }
 
+local APPLICATION = "the method works with an application's authorization only, not with a webhook"
+
 --- The hint for an error the portal answered.
 ---@param failed { method: string, version: integer, row: table?, params: any, code: string, status: integer }
 ---@return string?
@@ -108,12 +110,11 @@ function hints.for_code(failed)
       and ("give the webhook or application the scope %s"):format(concat(row.scope, ", ")) or nil
   end
   if failed.status >= 500 then return nil end
-  local missing = hints.missing(row, failed.params)
-  if missing then return missing end
-  if row and row.app_context and not failed.token then
-    return "the method works with an application's authorization only, not with a webhook"
-  end
-  return nil
+  local needs_app = not failed.token and (code == "WRONG_AUTH_TYPE" or row and row.app_context)
+  -- a refusal of who calls says nothing of what was given
+  local refused = code == "WRONG_AUTH_TYPE" or code == "ACCESS_DENIED"
+  local missing = not (needs_app and refused) and hints.missing(row, failed.params)
+  return missing or needs_app and APPLICATION or nil
 end
 
 return hints

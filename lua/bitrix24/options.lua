@@ -151,7 +151,12 @@ function options.read(given)
   end
   errors.check_options(given, KNOWN, "connect")
   local out = {}
-  for name, value in pairs(rules.check(profiles.complete(given), KNOWN, "connect")) do out[name] = value end
+  for name, value in pairs(rules.check(profiles.complete(given), KNOWN, "connect")) do
+    if type(value) == "string" and find(value, "\0", 1, true) then
+      errors.config(("connect: option '%s' cannot have a zero byte in it"):format(name))
+    end
+    out[name] = value
+  end
   local tariff = TARIFFS[out.limits == nil and "standard" or out.limits] or out.limits
   out.rate, out.burst = tariff.rate, tariff.burst
   read_credentials(out)

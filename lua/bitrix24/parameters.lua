@@ -38,7 +38,8 @@ local function has_start(text, start)
   return text:sub(1, #start) == start
 end
 
---- name in lower case → parameter; the starts that patterns allow; the names.
+--- name, as it is spelled and in lower case → parameter (department.get has a
+-- `sort` and a `SORT`); the starts that patterns allow; the names.
 local function index(params)
   local known, starts, names = {}, {}, {}
   for _, param in ipairs(params) do
@@ -46,7 +47,8 @@ local function index(params)
     if start then
       starts[#starts + 1] = start
     else
-      known[param.name:lower()] = param
+      known[param.name:lower()] = known[param.name:lower()] or param
+      known[param.name] = param
       names[#names + 1] = param.name
     end
     for _, alias in ipairs(param.aliases or {}) do known[alias:lower()] = param end
@@ -162,7 +164,7 @@ function judge_object(out, params, given, prefix)
   for _, key in ipairs(keys_of(given)) do
     local operator, name = key:match("^([^%w_]*)(.*)$")
     local lower = name:lower()
-    local param = known[lower]
+    local param = known[name] or known[lower]
     if param then
       if operator == "" then judge_param(out, param, given, key, prefix .. param.name) end
     elseif #starts == 0 and not is_custom(lower) then
@@ -193,7 +195,7 @@ local function judge_top(out, row, given)
   local known, starts, names = index(row.params())
   for _, key in ipairs(keys_of(given)) do
     local lower = key:lower()
-    local param = known[lower]
+    local param = known[key] or known[lower]
     if param then
       judge_param(out, param, given, key, param.name)
     elseif not is_allowed(lower, starts, row) then
@@ -207,17 +209,11 @@ local function judge_top(out, row, given)
   end
 end
 
---- Does the method take its parameters by their places? All of `task` do,
--- also where a page does not say it (api-reference/tasks/index).
-local function has_places(row)
-  return row.positional or row.name:lower():find("^task%.") ~= nil
-end
-
 --- Are these parameters given by their places?
 ---@param row bitrix24.Row
 ---@param given table
 function parameters.by_position(row, given)
-  return given[1] ~= nil and has_places(row)
+  return given[1] ~= nil and row.places
 end
 
 local PLAIN = { array = true, object = true }
@@ -230,7 +226,7 @@ local PLAIN = { array = true, object = true }
 ---@param given table
 ---@return table
 function parameters.placed(row, given)
-  if not row or row.version ~= 2 or given[1] ~= nil or not has_places(row) or getmetatable(given)
+  if not row or not row.places or row.version ~= 2 or given[1] ~= nil or getmetatable(given)
     or next(given) == nil then
     return given
   end

@@ -50,7 +50,8 @@ end
 function Queue:head()
   while self.first <= self.last do
     local pending = self[self.first]
-    if pending.queued == self then return pending end
+    -- nil: a debug hook closed the portal just now, which empties the queue
+    if pending and pending.queued == self then return pending end
     self[self.first] = nil
     self.first = self.first + 1
   end

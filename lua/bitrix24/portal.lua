@@ -10,7 +10,7 @@ local list = require "bitrix24.list"
 local plan = require "bitrix24.plan"
 local wire = require "bitrix24.wire"
 
-local getmetatable, rawget, rawset, setmetatable = getmetatable, rawget, rawset, setmetatable
+local rawget, rawset, setmetatable = rawget, rawset, setmetatable
 local ipairs, type, unpack = ipairs, type, table.unpack
 
 local _ENV = nil -- luacheck: ignore
@@ -26,14 +26,13 @@ local Portal = { __name = "bitrix24.portal" }
 local methods = {}
 
 local function is_portal(value)
-  return type(value) == "table" and getmetatable(value) == Portal
+  return type(value) == "table" and rawget(value, CLIENT) ~= nil
 end
 
 local function client_of(self, name)
-  if not is_portal(self) then
-    errors.config(("call it with a colon: portal:%s(…)"):format(name))
-  end
-  return self[CLIENT]
+  local here = type(self) == "table" and rawget(self, CLIENT)
+  if not here then errors.config(("call it with a colon: portal:%s(…)"):format(name)) end
+  return here
 end
 
 --- Call a method by name, and wait. Raises what the portal answered as an error,
@@ -56,6 +55,7 @@ local function caller(self, name, method)
   end
   here:check_name(method)
   local asked = self[VERSION]
+  here:check_open(method)
   local row = catalogue.find(method, asked)
   local version = asked or row and row.version or 2
   local function call(params)
@@ -65,7 +65,7 @@ local function caller(self, name, method)
     method = method,
     row = row,
     version = version,
-    origin = here.core:origin(),
+    origin = here.home, -- as the script has it: a checkpoint holds also when the portal moves
     send = function(params) return here:send(method, asked, params) end,
     wait = function(pending) return here:wait(pending) end,
     cancel = function(pending) here:cancel(pending) end,

@@ -66,6 +66,7 @@ local function use(self, t)
   local handle = self.client.core
   local function must(done, _, message)
     if done then return end
+    self.client:check_open()
     errors.raise { kind = "auth", message = "the stored tokens: " .. message, sent = false }
   end
   if type(t.refresh_token) == "string" then self.client:hide(t.refresh_token, true) end

@@ -44,26 +44,32 @@ local tasks = {}
 function tasks.new(client)
   return setmetatable({
     client = client,
-    by_thread = {}, -- coroutine → task that lives
+    resumed = nil, -- the innermost task under way
   }, Tasks)
+end
+
+--- The task that the running code belongs to: not in a coroutine of the script's.
+local function running_task(self)
+  local task = self.resumed
+  return task and not task.ended and task.thread == running() and task or nil
 end
 
 --- The task that is running, when it can be made to wait.
 ---@return table? task
 function Tasks:current()
-  local task = self.by_thread[running()]
+  local task = running_task(self)
   return task and isyieldable() and task or nil
 end
 
 --- Does the running code belong to a task?
 function Tasks:inside()
-  return self.by_thread[running()] ~= nil
+  return running_task(self) ~= nil
 end
 
 --- About how many functions run side by side here, the running one among them;
 -- nil when their calls must not share a request.
 function Tasks:beside()
-  local task, count = self.by_thread[running()], 1
+  local task, count = running_task(self), 1
   if task and not task.group.batch then return nil end
   while task do -- beside a map within another is what that one runs
     count = count * task.group.alive
@@ -74,12 +80,12 @@ end
 
 --- The portal is closed by the running task, or from elsewhere.
 function Tasks:closing()
-  self.closer = self.by_thread[running()]
+  self.closer = running_task(self)
 end
 
 --- Did somebody else close the portal while the running task was under way?
 function Tasks:surprised()
-  local task = self.by_thread[running()]
+  local task = running_task(self)
   return task ~= nil and task ~= self.closer and task.group.open
 end
 
@@ -126,14 +132,11 @@ end
 --- A call belongs to the task that made it, and is dropped with it.
 ---@return table? task
 function Tasks:own(pending)
-  local task = self.by_thread[running()]
+  local task = running_task(self)
   if task then
     local owned = task.owned
-    if not owned then
-      owned = {}
-      task.owned = owned
-    end
-    owned[pending], pending.owner = true, task
+    if owned then owned[pending] = true else task.owned = { [pending] = true } end
+    pending.owner = task
   end
   return task
 end
@@ -159,11 +162,11 @@ end
 local Group = {}
 
 --- A task is over, it waits for nothing and nothing of it is resumed.
-local function leave(self, task)
+local function leave(task)
   local group = task.group
   task.ended = true
-  self.by_thread[task.thread], HOSTED[task.thread] = nil, nil
-  group.tasks[task] = nil
+  if group.loop.hosted then HOSTED[task.thread] = nil end
+  group.tasks[task.index] = nil
   group.alive = group.alive - 1
 end
 
@@ -181,11 +184,11 @@ end
 -- they wait for is dropped.
 local function cancel_rest(self, group)
   local rest = {}
-  for task in pairs(group.tasks) do rest[#rest + 1] = task end
+  for _, task in pairs(group.tasks) do rest[#rest + 1] = task end
   sort(rest, function(a, b) return a.index < b.index end)
   group.next_index = group.count + 1
   -- first all of them leave: what one does in closing wakes no other
-  for i = 1, #rest do leave(self, rest[i]) end
+  for i = 1, #rest do leave(rest[i]) end
   for i = 1, #rest do
     local task = rest[i]
     if status(task.thread) == "suspended" then close(task.thread) end
@@ -215,19 +218,20 @@ local function let_go(task)
   for pending in pairs(task.owned) do pending.owner = nil end
 end
 
---- Look at a task that was resumed.
-local function settle(self, task, ok, ...)
+--- Look at a task that was resumed, beside or below another (`outer`).
+local function settle(self, task, outer, ok, ...)
+  self.resumed = outer
   local thread, group = task.thread, task.group
+  if (...) == WAIT then return end -- nobody else has it to return
   if status(thread) == "suspended" then
-    if select("#", ...) == 1 and (...) == WAIT then return end
-    leave(self, task)
+    leave(task)
     close(thread)
     fail(self, task, errors.new {
       kind = "config", message = "a function given to map or gather must not yield",
       hint = "calls wait by themselves; run generators in coroutines of their own",
     })
   else
-    leave(self, task)
+    leave(task)
     if ok then
       group.results[task.index] = (...)
       if task.owned then let_go(task) end
@@ -241,15 +245,14 @@ local function settle(self, task, ok, ...)
 end
 
 --- Begin as many tasks as may live; when the last one is over so is the group.
-local function spawn(self, group)
+local function spawn(group)
   while group.alive < group.concurrency and group.next_index <= group.count do
     local index = group.next_index
     group.next_index = index + 1
     local thread = create(group.run)
-    local task = { group = group, index = index, thread = thread, fresh = true }
-    self.by_thread[thread] = task
+    local task = { group = group, index = index, thread = thread, fresh = true, ended = false }
     if group.loop.hosted then HOSTED[thread] = task end
-    group.tasks[task] = true
+    group.tasks[index] = task
     group.alive = group.alive + 1
     wake(task)
   end
@@ -271,8 +274,10 @@ local function run_ready(self, loop)
     if not task.ended then
       local index = task.fresh and task.index or nil
       task.fresh = nil
-      settle(self, task, host.resume(task.thread, index))
-      if task.ended then spawn(self, task.group) end
+      local outer = self.resumed
+      self.resumed = task
+      settle(self, task, outer, host.resume(task.thread, index))
+      if task.ended then spawn(task.group) end
     end
   end
   loop.first, loop.last = 1, 0
@@ -305,7 +310,7 @@ local function run(self, new)
   if not outer and driver and driver:inside() then group.loop.hosted = driver end
   group.open = outer ~= nil and outer.group.open or not self.client:is_closed()
   if outer then group.batch = group.batch and outer.group.batch end
-  spawn(self, group)
+  spawn(group)
   if outer then
     group.waiter = outer
     while not group.done do yield(WAIT) end

@@ -213,13 +213,27 @@ function tokens.problem(store)
   end
 end
 
+--- Stores without a lock of their own that somebody in this Lua state is using.
+local held = setmetatable({}, { __mode = "k" })
+local Hold = {}
+function Hold.__close(hold) held[hold.store] = nil end
+
+--- One after the other, as far as those who use the store are of this Lua state.
+local function alone(store, f, wait)
+  while wait and held[store] do wait(LOCK_PAUSE_SECONDS) end
+  if held[store] then return f() end
+  held[store] = true
+  local hold <close> = setmetatable({ store = store }, Hold) -- luacheck: ignore
+  return f()
+end
+
 --- Call f under the store's lock, if it has one.
 ---@param store table
 ---@param f fun()
 ---@param wait fun(seconds: number)?
 function tokens.locked(store, f, wait)
   local has = store.lock
-  if not has then return f() end
+  if not has then return alone(store, f, wait) end
   local result
   local called, ok = false, true
   store:lock(function()

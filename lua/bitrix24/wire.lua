@@ -10,7 +10,7 @@ local parameters = require "bitrix24.parameters"
 local concat, unpack = table.concat, table.unpack
 local find = string.find
 local floor, max, min = math.floor, math.max, math.min
-local ipairs, setmetatable, tostring, type = ipairs, setmetatable, tostring, type
+local ipairs, next, setmetatable, tostring, type = ipairs, next, setmetatable, tostring, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -86,8 +86,11 @@ end
 function wire.command(pending)
   if pending.version == 3 then return command3(pending) end
   if pending.body and #pending.body > BODY_MAX then return nil end
-  -- a name may hold what ends it
-  if find(pending.method, "[?&#]") then return nil end
+  -- a name that is not documented may hold what ends it, or a format, which
+  -- addresses alone have (settings/how-to-call-rest-api/general-principles)
+  if not pending.row and (find(pending.method, "[?&#]") or find(pending.method, "%.[jJ][sS][oO][nN]$")) then
+    return nil
+  end
   local query = query_of(parameters.placed(pending.row, pending.params))
   if not query then return nil end
   return query == "" and pending.method or pending.method .. "?" .. query
@@ -125,13 +128,14 @@ function wire.below(version)
   return version == 3 and 2 or 3
 end
 
---- A map of the answer: an empty one arrives as `[]`, and a portal may make an
--- array of one.
+--- A map of the answer, nil when there is nothing in it: an empty one arrives
+-- as `[]`, and a portal may make an array of one.
 local function map_of(map)
-  return type(map) == "table" and map ~= json.null and map or {}
+  return type(map) == "table" and map ~= json.null and next(map) ~= nil and map or nil
 end
 
 local function entry(map, key, index)
+  if not map then return nil end
   local value = map[key]
   if value == nil then return map[index] end
   return value
@@ -151,7 +155,7 @@ local function read2(answer, count)
   for i = 1, count do
     local key = KEYS[i]
     local fault, result, time = entry(faults, key, i), entry(results, key, i), entry(times, key, i)
-    local item = { time = type(time) == "table" and time or nil }
+    local item = { time = type(time) == "table" and time or nil, result = nil } -- room for both
     if fault ~= nil and fault ~= json.null then
       envelope.read_fault(item, fault)
       -- a failure without a code is one nevertheless
@@ -187,9 +191,24 @@ end
 ---@param count integer how many commands were sent
 ---@return bitrix24.Answer[]
 function wire.read(answered, count)
-  local result = map_of(answered.result)
+  local result = map_of(answered.result) or {}
   if answered.version == 3 then return read3(result, count) end
   return read2(result, count)
+end
+
+-- Refusals that a batch of REST 3.0 may meet at any of its commands; others are
+-- met by the request as a whole, before the first one runs.
+local OF_COMMAND = {
+  OPERATION_TIME_LIMIT = true, insufficient_scope = true, invalid_scope = true,
+  BITRIX_REST_V3_EXCEPTION_INSUFFICIENTSCOPEEXCEPTION = true,
+  METHOD_CONFIRM_WAITING = true, METHOD_CONFIRM_DENIED = true,
+}
+
+--- May commands before the refused one have run?
+---@param code string?
+---@return boolean
+function wire.is_of_command(code)
+  return code ~= nil and OF_COMMAND[code] == true
 end
 
 return wire

@@ -651,6 +651,16 @@ describe("a batch", function()
       assert.equal("unknown failed", states(handles))
     end)
 
+    it("that one command's scope ends does not say that the others did not run", function()
+      local b = here.portal.v3:batch()
+      local handles = { b.humanresources.node.add(DEPARTMENT), b.tasks.task.get { id = 1 } }
+      here.sb:fault { method = "tasks.task.get", action = "insufficient_scope" }
+      local e = here.raises("auth", b.run, b)
+      assert.is_nil(e.sent)
+      assert.equal("unknown failed", states(handles))
+      assert.is_nil(here.raises("auth", handles[1]).sent)
+    end)
+
     it("is repeated when the request was refused", function()
       local b = here.portal.v3:batch()
       local handles = { b.humanresources.node.add(DEPARTMENT), b.tasks.task.get { id = 1 } }

@@ -2,6 +2,7 @@
 -- that makes its tables.
 
 local catalogue = require "bitrix24.catalogue"
+local json = require "bitrix24.json"
 
 local GENERATE = "csrc/catalogue/generate.lua"
 
@@ -202,6 +203,30 @@ describe("a row of the catalogue", function()
     assert.equal(params, catalogue.find("crm.automatedsolution.add").params())
   end)
 
+  it("knows every value of every enumeration in the source", function()
+    local count = 0
+    local function compare(path, documented, known)
+      for i, param in ipairs(documented) do
+        local found = known[i]
+        if param.enum then
+          local codes = {}
+          for _, code in ipairs(param.enum) do codes[#codes + 1] = code ~= "" and code or nil end
+          assert.same(codes, found.enum, path .. param.name)
+          count = count + 1
+        end
+        compare(path .. param.name .. ".", param.children or {}, found.children or {})
+      end
+    end
+    for line in io.lines "csrc/catalogue/methods.jsonl" do
+      local method = json.decode(line)
+      local row = catalogue.find(method.method, method.version)
+      compare(method.method .. " ", method.params or {}, row.params())
+    end
+    assert.truthy(count > 1000, count)
+    local kinds = catalogue.find("vote.AttachedVote.get").params()[3].enum
+    assert.equal("Bitrix\\Vote\\Attachment\\ImMessageConnector", kinds[1])
+  end)
+
   it("has a shape for the parameters' other names and for the elements of a body", function()
     assert.is_false(catalogue.find("timeman.timecontrol.report.add").shape().ID.array)
     assert.is_false(catalogue.find("batch", 3).shape().query.array)
@@ -223,6 +248,15 @@ describe("required parameters", function()
     assert.same({}, missing("crm.automatedsolution.add", { fields = { title = "x" } }))
     -- a reference to an earlier command of a batch stands for anything
     assert.same({}, missing("crm.automatedsolution.add", { fields = setmetatable({}, {}) }))
+  end)
+
+  it("are looked for where a page says array, in an object and in each of a list", function()
+    assert.same({ "fields.MEASURE_TITLE" }, missing("crm.measure.add", { fields = { CODE = 7 } }))
+    local items = { { CONTACT_ID = 1 }, { SORT = 10 } }
+    assert.same({ "items[2].CONTACT_ID" }, missing("crm.deal.contact.items.set", { id = 1, items = items }))
+    assert.same({}, missing("crm.deal.contact.items.set", { id = 1, items = {} }))
+    -- the page's own example
+    assert.same({}, missing("crm.activity.update", { id = 9, fields = { RESPONSIBLE_ID = 1 } }))
   end)
 
   it("may be one of a group, or one of several sets", function()

@@ -38,6 +38,25 @@ describe("check", function()
       assert.same({}, rest_errors(script))
     end)
 
+    it("parameters in a variable that something else may change", function()
+      assert.same({}, rest_errors(HEAD .. [[
+        local a, b, c, d = { ENTITES = 1 }, { ENTITES = 1 }, { ENTITES = 1 }, { ENTITES = 1 }
+        a.ENTITES = nil
+        rename(b)
+        c[arg[1] ] = nil
+        if arg[2] then d = { ENTITY_TYPE = "CONTACT", ENTITIES = { 1 } } end
+        for _, params in ipairs{ a, b, c, d } do portal.crm.calllist.add(params) end
+        portal.crm.calllist.add(a)
+        portal.crm.calllist.add(b)
+        portal.crm.calllist.add(c)
+        portal.crm.calllist.add(d)
+        local function add(params) return portal.crm.calllist.add(params) end
+        add{ ENTITES = 1 }
+        function make() local made = {}; return made end
+        portal.crm.calllist.add(make())
+      ]]))
+    end)
+
     it("parameters by position, which every method of task takes", function()
       assert.same({}, rest_errors(HEAD .. [[
         portal.task.checklistitem.add{ 13, { TITLE = "x", IS_COMPLETE = "Y" } }
@@ -175,6 +194,28 @@ describe("check", function()
       finds("missing-parameter", "portal.task.commentitem.add{ 1 }")
       finds("missing-parameter", "portal.task.commentitem.add()")
       finds("wrong-value", "portal.task.checklistitem.add{ 1, { TITLE = 'x', IS_COMPLETE = 'X' } }")
+    end)
+
+    it("parameters whose names differ in case alone", function()
+      finds("wrong-value", "portal.department.get{ sort = 'NAMES' }", "did you mean NAME?")
+      assert.same({}, rest_errors(HEAD .. "portal.department.get{ sort = 'name', SORT = 500 }"))
+    end)
+
+    it("values that are names of classes, or hold a slash", function()
+      local moved = "portal.vote.AttachedVote.get{ moduleId = 'Im', entityId = 1, entityType = %q }"
+      assert.same({}, rest_errors(HEAD .. moved:format("Bitrix\\Vote\\Attachment\\ImMessageConnector")))
+      finds("wrong-value", moved:format("Bitrix\\Vote\\Attachment\\ImMesageConnector"), "ImMessageConnector?")
+      finds("wrong-value", "portal.sale.property.getfieldsbytype{ type = 'Y/M' }", "did you mean Y/N?")
+    end)
+
+    it("what is wrong with parameters in a variable, where they are written", function()
+      local finding = finds("unknown-parameter", [[local fields = { title = "x", typIds = { 1 } }
+portal.crm.automatedsolution.add{ fields = fields }]], "typeIds")
+      assert.equal(3, finding.line)
+      local script = "local params = { ENTITY_TYPE = 'CONTCT' }\nlocal n = portal.crm.calllist.add(params)\n"
+      finding = finds("missing-parameter", script .. "portal:call('crm.calllist.add', params)", "ENTITIES")
+      assert.equal(3, finding.line)
+      finds("wrong-value", script, "CONTACT")
     end)
 
     it("a method called with a colon", function()

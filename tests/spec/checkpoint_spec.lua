@@ -198,4 +198,21 @@ describe("a checkpoint", function()
     assert.equal(1500, #once)
     assert.is_true(#seen <= 1550)
   end)
+
+  it("is the same portal's when that moves meanwhile", function()
+    local sb <close> = sandbox.start { contacts = 120, limits = false }
+    local portal <close> = sb:connect { limits = false }
+    local function walk(last)
+      local count = 0
+      for contact in portal.crm.contact.list:each({}, { checkpoint = path }) do
+        count = count + 1
+        if contact.ID == last then break end
+      end
+      return count
+    end
+    assert.equal(70, walk "70")
+    sb:move()
+    portal.crm.contact.get { ID = 1 }
+    assert.equal(70, walk()) -- from the second page on
+  end)
 end)

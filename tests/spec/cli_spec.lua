@@ -203,6 +203,16 @@ describe("standard output", function()
     end
   end)
 
+  it("that is closed is a failure, and no other file or connection gets the words", function()
+    local said = shell(line_of("list crm.contact.list -f csv") .. " >&- <&-; echo $?")
+    assert.truthy(said:find("^bitrix24: cannot write: [^\n]+\n1\n$"), said)
+    local file = folder .. "/contacts.csv"
+    said = shell(line_of(("list crm.contact.list -v -c ID -o '%s'"):format(file)) .. " 2>&- >&- <&-; echo $?")
+    assert.equal("0\n", said)
+    assert.equal(131, select(2, command.read(file):gsub("[ID%d]+\r\n", "")))
+    assert.falsy(command.read(file):find("[^ID%d\r\n]"))
+  end)
+
   it("that nobody reads ends the command quietly", function()
     assert(os.execute(("mkfifo '%s/fifo'"):format(folder)))
     for _, words in ipairs(WORDS) do
@@ -223,9 +233,13 @@ describe("the installed command", function()
     command.write(folder .. "/bin/bitrix24", command.read("csrc/cli/bitrix24"))
     local first = 0
     while arg[first - 1] do first = first - 1 end
-    local pipe <close> = assert(io.popen(("LUA_PATH=';;' '%s' '%s/bin/bitrix24' version 2>&1")
-      :format(arg[first], folder)))
-    assert.truthy(pipe:read("a"):find("^bitrix24 %d"))
+    local there = [[cd '%s' && ln -s ../bin/bitrix24 share/b24 && LUA_PATH=';;' && export LUA_PATH &&
+      for name in '%s/bin/bitrix24' bin/bitrix24 share/b24; do '%s' "$name" version; done 2>&1
+      cd bin && '%s' bitrix24 version 2>&1 && '%s' ./bitrix24 version 2>&1]]
+    local lua = arg[first]
+    local pipe <close> = assert(io.popen(there:format(folder, folder, lua, lua, lua)))
+    local said = pipe:read("a")
+    assert.equal(5, select(2, said:gsub("bitrix24 %d[^\n]*\n", "")), said)
   end)
 end)
 
@@ -295,6 +309,16 @@ describe("methods and describe", function()
     assert.truthy(ok { "describe", "tasks.task.get", "--rest", "3" }:find("REST 3.0", 1, true))
     assert.truthy(fails(2, { "describe", "crm.deal.gett" }):find("crm.deal.get", 1, true))
   end)
+
+  it("show how it is typed", function()
+    for name, words in pairs {
+      ["crm.calllist.add"] = "bitrix24 call crm.calllist.add ENTITY_TYPE=… 'ENTITIES[]=…'",
+      ["crm.item.add"] = "bitrix24 call crm.item.add entityTypeId=… 'fields[…]=…'",
+    } do
+      local out = ok({ "describe", name }, { BITRIX24_WEBHOOK = false })
+      assert.truthy(out:find(words, 1, true), out)
+    end
+  end)
 end)
 
 describe("run", function()
@@ -355,6 +379,20 @@ describe("run", function()
     ]]
     local out = ok { "run", "--plan", path }
     assert.truthy(out:find("crm.contact.add", 1, true), out)
+    assert.equal(0, #here:sent("crm.contact.add"))
+  end)
+
+  it("shows with --plan what a script that fails has done before", function()
+    local path = script [[
+      local p <close> = require "bitrix24".connect()
+      p.crm.contact.add{ fields = { NAME = "x" } }
+      error("enough")
+    ]]
+    local out, err, status = run { "run", "--plan", path }
+    assert.equal(1, status)
+    assert.truthy(out:find("#1  crm.contact.add", 1, true), out)
+    assert.truthy(err:find("the plan ends there", 1, true), err)
+    assert.truthy(err:find("enough", 1, true), err)
     assert.equal(0, #here:sent("crm.contact.add"))
   end)
 end)

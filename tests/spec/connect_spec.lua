@@ -76,6 +76,15 @@ describe("connect", function()
       refused { [HOOK] = true }
     end)
 
+    it("end where C thinks that they end", function()
+      for _, options in ipairs { with("ca_file", "a\0b"), with("webhook", HOOK .. "\0x"),
+        { domain = "example.bitrix24.com", access_token = "tok\0en" } } do
+        local e = refused(options)
+        local name = options.domain and "access_token" or options.ca_file and "ca_file" or "webhook"
+        assert.truthy(e.message:find("'" .. name .. "'", 1, true), tostring(e))
+      end
+    end)
+
     it("never show a secret in the wrong place", function()
       for _, name in ipairs { "timeout", "log", "insecure", "nulls", "limits", "retries" } do
         refused(with(name, HOOK))

@@ -191,6 +191,24 @@ describe("the decoder in C", function()
     for size = 50, 70 do agree("0." .. ("3"):rep(size), WAYS[1]) end
   end)
 
+  it("tells the names of many records apart", function()
+    local names = { "", "a", "\\u0041b", "Имя", ("n"):rep(300) }
+    -- alike in length, at both ends and in the middle; and any others
+    for i = 1, 60 do names[#names + 1] = ("x%dyz%dx"):format(10 + i % 7, 10 + i) end
+    for i = 1, 200 do names[#names + 1] = ("%s%d"):format(("F"):rep(random(9)), i) end
+    local records = {}
+    for i = 1, 40 do
+      local fields = {}
+      for k = 1, 50 do
+        fields[k] = ('"%s":%s'):format(names[random(#names)], k % 9 == 0 and "null" or i * 100 + k)
+      end
+      records[i] = "{" .. table.concat(fields, ",") .. "}"
+    end
+    local text = "[" .. table.concat(records, ",") .. "]"
+    for _, way in ipairs(WAYS) do assert.is_true(agree(text, way)) end
+    for i = #text - 700, #text - 1 do assert.is_false(agree(text:sub(1, i), WAYS[1])) end
+  end)
+
   it("decodes escapes in strings of every length", function()
     for size = 0, 40 do
       for _, escape in ipairs { "\\n", "\\u0416", "\\ud83d\\ude00", "\\u0000" } do

@@ -131,10 +131,10 @@ describe("first and count", function()
 end)
 
 describe("a portal that ignores the position", function()
-  local function ignoring(row, total)
+  local function ignoring(row, total, count)
     return single(row, function()
       local rows = {}
-      for i = 1, 50 do rows[i] = { ID = i } end
+      for i = 1, count or 50 do rows[i] = { ID = i } end
       return rows, { total = total }
     end)
   end
@@ -150,6 +150,11 @@ describe("a portal that ignores the position", function()
         assert.equal(50, seen)
       end
     end
+  end)
+
+  it("and counts many more than its short page is one, too", function()
+    assert.matches("repeats itself", protocol_error(list.all, ignoring(users, 500, 3).caller).message)
+    assert.equal(3, #list.all(ignoring(users, 4, 3).caller)) -- one that nobody may see
   end)
 
   it("and gave all it counts is a list of one page", function()

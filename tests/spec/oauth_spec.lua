@@ -552,6 +552,23 @@ describe("an application", function()
   -- ---- stores --------------------------------------------------------------------
 
   describe("has a store of its own", function()
+    it("without a lock, shared by two portals: the tokens are renewed once", function()
+      local uv = require "luv"
+      local store = memory(stale())
+      local names, left = {}, 2
+      for i = 1, 2 do
+        local portal = connect(store, { loop = require "bitrix24.loop.luv" })
+        coroutine.wrap(function()
+          local ok, user = pcall(portal.user.current)
+          names[i], left = ok and user.ID or tostring(user), left - 1
+          portal:close()
+        end)()
+      end
+      while left > 0 do uv.run("once") end
+      assert.same({ "1", "1" }, names)
+      assert.equal(1, store.saves)
+    end)
+
     it("without a lock", function()
       local store = memory(stale())
       assert.equal("1", connect(store).user.current().ID)

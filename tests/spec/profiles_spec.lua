@@ -307,6 +307,7 @@ describe("completion", function()
       assert.is_true(complete(shell, "call --format j").jsonl)
       local methods = complete(shell, "call crm.calllist.s")
       assert.same({ ["crm.calllist.statuslist"] = true }, methods)
+      assert.is_nil(complete(shell, "call crm.calllist.add crm.calllist.s")["crm.calllist.statuslist"])
     end)
   end
 

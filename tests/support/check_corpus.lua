@@ -65,8 +65,11 @@ local FORMS = {
   walk = function(view, name, params)
     return ("for x in portal%s.%s:each%s do print(x) end"):format(view, name, params)
   end,
+  held = function(view, name, params)
+    return ("local params = %s\nlocal x = portal%s.%s(params)\nprint(x)"):format(params, view, name)
+  end,
 }
-corpus.FORMS = { "path", "alias", "name", "commands", "recorder", "protected", "task", "walk" }
+corpus.FORMS = { "path", "alias", "name", "commands", "recorder", "protected", "task", "walk", "held" }
 
 --- A script with one call; where it is called with version 3, that is asked for.
 function corpus.script_of(form, method, version, params)

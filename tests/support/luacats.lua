@@ -71,10 +71,10 @@ local function read_primary(self)
   local at = self.at
   local quoted = self:take '"'
   if quoted then
+    local empty = self:take '"'
     local text, after = self.text:match('^(.-[^\\])"()', self.at)
-    if not text then text, after = self.text:match('^()"()', self.at), self.at + 1 end
-    self.at = after
-    return { kind = "literal", value = type(text) == "string" and text:gsub("\\(.)", "%1") or "" }
+    self.at = empty and self.at or after
+    return { kind = "literal", value = empty and "" or (text:gsub("\\(.)", "%1")) }
   end
   self.at = at
   local number = self:take "%-?%d+"

@@ -8,7 +8,8 @@ local parameters = require "bitrix24.parameters"
 local values = require "bitrix24.check.values"
 
 local concat, sort = table.concat, table.sort
-local ipairs, pairs, setmetatable, tonumber, type = ipairs, pairs, setmetatable, tonumber, type
+local ipairs, next, pairs, setmetatable = ipairs, next, pairs, setmetatable
+local tonumber, type = tonumber, type
 
 local _ENV = nil -- luacheck: ignore
 
@@ -27,7 +28,26 @@ local function is_open(node)
   return node.tag == "Call" or node.tag == "Invoke" or node.tag == "Dots"
 end
 
+--- The table that a local variable is from its declaration on: nothing else is
+-- assigned to it, and nobody who gets it could put something into it.
+function Judge:held(node)
+  local variable = node.tag == "Id" and node.variable
+  local value = variable and not variable.global and not variable.parameter and variable.values[1]
+  if not value or value.tag ~= "Table" or variable.values[2] or variable.unknown or next(variable.fields) then
+    return nil
+  end
+  if variable.mentions == 1 then return value end
+  if variable.mentions ~= #variable.given then return nil end
+  for _, call in ipairs(variable.given) do
+    local called = self.reader:read(call[1])
+    local kind = called and called.kind
+    if kind ~= "node" and kind ~= "portal" and kind ~= "batch" then return nil end
+  end
+  return value
+end
+
 function Judge:literal(node)
+  node = self:held(node) or node
   local tag = node.tag
   if tag == "Table" then return self:literal_table(node) end
   if tag == "Nil" then return nil end
@@ -134,6 +154,7 @@ end
 
 function Judge:judge_params(node, row, params)
   local given, open = {}, false
+  params = params and (self:held(params) or params)
   if params and params.tag ~= "Nil" then
     if params.tag ~= "Table" then return end
     given, open = self:literal_table(params)
@@ -199,6 +220,7 @@ end
 
 --- portal:batch{ me = {"user.current"} }
 function Judge:judge_commands(base, commands)
+  commands = commands and (self:held(commands) or commands)
   if not commands or commands.tag ~= "Table" then return end
   for _, item in ipairs(commands) do
     local command = item.tag == "Pair" and item[2] or item

@@ -14,6 +14,8 @@ local _ENV = nil -- luacheck: ignore
 ---@field behind boolean? a result behind the first comes in
 ---@field global boolean?
 ---@field fields table<string, table[]> expressions assigned to its fields
+---@field mentions integer where it is read or assigned, its declaration aside
+---@field given table[] calls that it is an argument of
 
 local names = {}
 
@@ -21,7 +23,9 @@ local State = {}
 State.__index = State
 
 local function new_variable(name)
-  return { name = name, values = {}, unknown = false, parameter = false, fields = {} }
+  return {
+    name = name, values = {}, unknown = false, parameter = false, fields = {}, mentions = 0, given = {},
+  }
 end
 
 function State:open() self.scope = { up = self.scope, names = {} } end
@@ -117,6 +121,7 @@ local visitors = {}
 
 function visitors.Id(state, node)
   node.variable = state:find(node[1]) or state:global(node[1])
+  node.variable.mentions = node.variable.mentions + 1
 end
 
 function visitors.Local(state, node)
@@ -194,6 +199,12 @@ end
 function visitors.Call(state, node)
   visit_all(state, node)
   state.calls[#state.calls + 1] = node
+  for i, part in ipairs(node) do
+    if i > 1 and part.tag == "Id" then
+      local given = part.variable.given
+      given[#given + 1] = node
+    end
+  end
 end
 
 visitors.Invoke = visitors.Call

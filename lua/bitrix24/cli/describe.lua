@@ -39,21 +39,32 @@ local function result_of(row)
   return concat(out, ", ")
 end
 
+--- Is it written by its keys? Pages call the fields of a record an array, too.
+local function has_keys(param)
+  if param.array then return param.name:lower() == "fields" end
+  return param.children ~= nil or param.type == "object"
+end
+
+--- How a parameter may be typed; shells read brackets.
+local function typed(words, param)
+  if not has_keys(param) then
+    words[#words + 1] = (param.array and "'%s[]=…'" or "%s=…"):format(param.name)
+    return
+  end
+  local count = #words
+  for _, child in ipairs(param.children or {}) do
+    if child.required and not child.name:find("[<.*]") then
+      words[#words + 1] = ("'%s[%s]=…'"):format(param.name, child.name)
+    end
+  end
+  if #words == count then words[count + 1] = ("'%s[…]=…'"):format(param.name) end
+end
+
 --- How it may be typed.
 local function example(row)
   local words = { row.kind == "list" and "bitrix24 list" or "bitrix24 call", row.name }
   for _, param in ipairs(row.params()) do
-    if param.required and not param.name:find("[<.*]") then
-      if param.children and not param.array then
-        for _, child in ipairs(param.children) do
-          if child.required and not child.name:find("[<.*]") then
-            words[#words + 1] = ("'%s[%s]=…'"):format(param.name, child.name) -- shells read brackets
-          end
-        end
-      else
-        words[#words + 1] = (param.array and "'%s[]=…'" or "%s=…"):format(param.name)
-      end
-    end
+    if param.required and not param.name:find("[<.*]") then typed(words, param) end
   end
   if catalogue.find(row.name, row.version == 3 and 2 or 3) then
     words[#words + 1] = "--rest " .. row.version

@@ -92,6 +92,10 @@ return function(here, options, arguments)
   if not options.plan then return script() end
   -- while a plan is made, portals that the script opens are planned too
   local portal <close> = planner(here, options, connect)
-  local report = tostring(portal:plan(script))
-  here:write(report:sub(-1) == "\n" and report or report .. "\n")
+  local done, fault
+  local plan = portal:plan(function() done, fault = pcall(script) end)
+  here:write(tostring(plan) .. "\n")
+  if done then return end
+  here:note("the script failed: the plan ends there")
+  error(fault, 0)
 end

@@ -15,7 +15,7 @@ local params = require "bitrix24.list.params"
 local concat, sort = table.concat, table.sort
 local lower = string.lower
 local max, min = math.max, math.min
-local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
+local ipairs, next, pairs, setmetatable = ipairs, next, pairs, setmetatable
 local tostring, type = tostring, type
 local integer = envelope.integer
 
@@ -32,12 +32,15 @@ local _ENV = nil -- luacheck: ignore
 
 local forms = {}
 
+local CURSOR_NAMES = { "nextCursor", "afterCursor" }
+
 local function form(cursor, write, read)
   return { cursor = cursor, write = write, read = read or function() end }
 end
 
---- How REST 3.0 lists page unless their page says otherwise (api-reference/rest-v3).
-local UNKNOWN_V3 = { style = "page", param = "pagination", size = 50 }
+--- How REST 3.0 lists page unless their page says otherwise (api-reference/rest-v3);
+-- a page holds 20, 25 or 50 records if nothing is asked, by the method.
+local UNKNOWN_V3 = { style = "page", param = "pagination" }
 
 local function page_of(ctx)
   if ctx.row then return ctx.row.page or {} end
@@ -174,6 +177,34 @@ end
 
 -- ---- page numbers --------------------------------------------------------
 
+--- The cursor that an answer of REST 3.0 hands out: note.collection.list says
+-- `nextCursor`, call.followup.list `afterCursor`; none, or an empty one, at the end.
+local function cursor_in(result)
+  if type(result) ~= "table" then return nil end
+  for _, name in ipairs(CURSOR_NAMES) do
+    local found = result[name]
+    if not find.is_nothing(found) and found ~= "" and not (type(found) == "table" and next(found) == nil) then
+      return found
+    end
+  end
+  return nil
+end
+
+--- Where nobody knows how many records a page holds, one that is shorter than
+-- an earlier one, and than what was asked, is the last; any other may be full.
+-- A method that nobody knows may also go by cursors; `set_cursor` takes them.
+local function unsized(ctx, asked, set_cursor)
+  local largest, after = 0, nil
+  return function(_, facts, records, result)
+    local was = after
+    after = not ctx.row and cursor_in(result) or nil
+    set_cursor(after)
+    if facts.more == nil and (after or was) then facts.more = after ~= nil end
+    if facts.more == nil and #records < min(largest, asked) then facts.more = false end
+    largest = max(largest, #records)
+  end
+end
+
 --- REST 3.0 `pagination`: by offset, which stays right when the server cuts
 -- the page size without a word. The caller's page number becomes an offset.
 local function pagination_form(ctx)
@@ -187,8 +218,9 @@ local function pagination_form(ctx)
   local asked = size_to_ask(ctx, "pagination.limit", limit, page.size or 50)
   local first = first_position(ctx, "pagination.offset", own.offset)
   if number and own.offset == nil then first = (max(number, 1) - 1) * whole end
+  local sized, after = page.size ~= nil, nil
   return form({
-    style = "page", first = first, asked = asked, size = page.size, exact = ctx.row ~= nil,
+    style = "page", first = first, asked = sized and asked or nil, size = page.size, exact = sized,
   }, function(_, copy, position)
     -- an unknown method may not take it: asked as it was given, until it shows
     -- that there may be more
@@ -196,9 +228,10 @@ local function pagination_form(ctx)
     local out = params.with(own, { limit = asked })
     out.page = nil
     local offset = position and position.offset or first
-    out.offset = (offset > 0 or own.offset ~= nil) and offset or nil
+    out.offset = not after and (offset > 0 or own.offset ~= nil) and offset or nil
+    out.afterCursor = after or out.afterCursor
     copy[key] = out
-  end)
+  end, not sized and unsized(ctx, asked, function(cursor) after = cursor end) or nil)
 end
 
 --- biconnector.*.list: a bare `page`.
@@ -266,8 +299,7 @@ local function cursor_bytes(value)
   return "{" .. concat(out, ";") .. "}"
 end
 
---- `pagination.afterCursor`, handed back as it came: note.collection.list
--- says `nextCursor`, call.followup.list `afterCursor`; none at the end.
+--- `pagination.afterCursor`, handed back as it came.
 local function after_form(ctx)
   local page = page_of(ctx)
   local key, given = params.find(ctx.given, page.param)
@@ -281,8 +313,8 @@ local function after_form(ctx)
     out.afterCursor = after
     copy[key] = out
   end, function(_, facts, _, result)
-    local found = type(result) == "table" and (result.nextCursor or result.afterCursor) or nil
-    if find.is_nothing(found) then return end
+    local found = cursor_in(result)
+    if not found then return end
     after = found
     facts.cursor = cursor_bytes(found)
   end)

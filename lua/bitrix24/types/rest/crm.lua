@@ -367,11 +367,11 @@
 ---@field list bitrix24.rest.crm.activity.type.list REST 2 - scope crm - application only - [documentation](https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/types/crm-activity-type-list.html)
 
 ---@class bitrix24.rest.crm.activity.update.Params.fields
----@field OWNER_ID integer|string
----@field OWNER_TYPE_ID integer|string
----@field TYPE_ID any crm_enum_activitytype
+---@field OWNER_ID? integer|string
+---@field OWNER_TYPE_ID? integer|string
+---@field TYPE_ID? any crm_enum_activitytype
 ---@field ASSOCIATED_ENTITY_ID? integer|string
----@field COMMUNICATIONS any crm_activity_communication
+---@field COMMUNICATIONS? any crm_activity_communication
 ---@field DEADLINE? string datetime
 ---@field DESCRIPTION? string|number
 ---@field DESCRIPTION_TYPE? any crm_enum_contenttype
@@ -389,7 +389,7 @@
 ---@field PROVIDER_ID? string|number
 ---@field PROVIDER_TYPE_ID? string|number
 ---@field PROVIDER_PARAMS? table
----@field RESPONSIBLE_ID integer|string
+---@field RESPONSIBLE_ID? integer|string
 ---@field SETTINGS? table
 ---@field START_TIME? string datetime
 ---@field STATUS? any crm_enum_activitystatus
