@@ -12,15 +12,16 @@ local given = require "bitrix24.given"
 local loop = require "bitrix24.loop"
 local plan = require "bitrix24.plan"
 local planner = require "bitrix24.planner"
+local record = require "bitrix24.record"
+local renewal = require "bitrix24.renewal"
+local replay = require "bitrix24.record.replay"
 local tasks = require "bitrix24.tasks"
 local turns = require "bitrix24.turns"
 local wire = require "bitrix24.wire"
 
 local error, ipairs, next, pairs, pcall, setmetatable = error, ipairs, next, pairs, pcall, setmetatable
-local require = require -- for what few portals need: it is loaded when one is opened that does
 local tonumber, tostring, type, warn = tonumber, tostring, type, warn
-local getenv = os.getenv
-local find = string.find
+local getenv, find = os.getenv, string.find
 
 local _ENV = nil -- luacheck: ignore
 
@@ -63,15 +64,15 @@ function client.new(options)
   self.planner, self.tasks = planner.new(self), tasks.new(self)
   self.turns = turns.new(function(...) self:finish(...) end)
   options.ca_file = options.ca_file or system_roots()
-  local open_core = options.replay and require "bitrix24.record.replay".open or core.client.new
+  local open_core = options.replay and replay.open or core.client.new
   local handle, kind, message = open_core(options)
   if not handle then errors.raise { kind = kind, message = "connect: " .. message } end
   self.core = handle
   errors.watch(handle)
   self.home, self.at = handle:origin(), handle:origin() -- where the portal was, and is known to be
-  if options.tokens then self.renewal = require "bitrix24.renewal".new(self, options) end
+  if options.tokens then self.renewal = renewal.new(self, options) end
   if options.loop then self.loop = loop.new(self, options.loop) end
-  if options.record then self.recorder = require "bitrix24.record".new(self, options.record) end
+  if options.record then self.recorder = record.new(self, options.record) end
   plan.opened(self)
   return self
 end
@@ -145,7 +146,7 @@ end
 ---@return table? params as they can be encoded
 function Client:examine(method, version, params, opts)
   self:check_name(method)
-  given.check(method, params, opts)
+  given.check(method, params, opts, self.token)
   self:check_open(method)
   local row = catalogue.find(method, version)
   if self.strict then given.check_strict(method, version, row, params) end
@@ -488,9 +489,7 @@ function Client:close()
   self.core:close()
   local open_calls = self.planner:drain()
   for _, pending in pairs(self.pending) do open_calls[#open_calls + 1] = pending end
-  for _, pending in ipairs(open_calls) do
-    self:end_closed(pending)
-  end
+  for _, pending in ipairs(open_calls) do self:end_closed(pending) end
   if self.loop then self.loop:close() end
   if self.recorder then self.recorder:close() end
 end

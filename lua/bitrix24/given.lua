@@ -52,13 +52,18 @@ end
 ---@param method any
 ---@param params any
 ---@param opts any of the call
-function given.check(method, params, opts)
+---@param signed boolean? an access token is put to the parameters
+function given.check(method, params, opts, signed)
   if type(method) ~= "string" then
     errors.config(("expected a method name, got %s"):format(type(method)))
   end
   if params ~= nil and type(params) ~= "table" then
     errors.config(("parameters must be a table, got %s"):format(type(params)),
       ("call it as %s{ name = value }"):format(method), method)
+  end
+  if signed and type(params) == "table" and type(params.auth) == "string" then
+    errors.config("parameter 'auth' is where the portal puts its own access token",
+      "leave it out, or connect{ domain =, access_token = } with the one you have", method)
   end
   if opts ~= nil then rules.check(opts, OPTIONS, "call", method) end
 end

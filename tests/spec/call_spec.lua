@@ -139,6 +139,13 @@ describe("a call", function()
     end)
   end)
 
+  it("refuses a token of the script's own beside the portal's", function()
+    local portal = here:connect { domain = here.sb.url, access_token = "any-token-of-the-portal" }
+    local e = here.raises("config", portal.user.current, { auth = "copied-from-an-example" })
+    assert.matches("'auth'", e.message, 1, true)
+    assert.equal(0, #here:sent())
+  end)
+
   describe("refuses, naming the place, and sends nothing:", function()
     local cycle = { a = {} }
     cycle.a.b = cycle
