@@ -8,9 +8,9 @@
  */
 #include "query.h"
 
+#include "number.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- encoding ---------------------------------------------------------- */
@@ -131,10 +131,9 @@ b24_kind b24__query_key(b24_query *q, const char *key, size_t size) {
 }
 
 b24_kind b24__query_index(b24_query *q, int64_t index) {
-  char digits[32];
-  int length = snprintf(digits, sizeof digits, "%lld", (long long)index);
+  char digits[B24_NUMBER_MAX];
   if (index < 0) return B24_CONFIG;
-  return b24__query_key(q, digits, (size_t)length);
+  return b24__query_key(q, digits, b24__number_int(digits, index));
 }
 
 b24_kind b24__query_begin(b24_query *q) {
@@ -188,34 +187,14 @@ b24_kind b24__query_string(b24_query *q, const char *text, size_t size) {
 }
 
 b24_kind b24__query_int(b24_query *q, int64_t number) {
-  char digits[24], *at = digits + sizeof digits;
-  uint64_t left = (uint64_t)number;
-  if (number < 0) left = 0 - left;
-  do {
-    *--at = (char)('0' + left % 10);
-    left /= 10;
-  } while (left > 0);
-  if (number < 0) *--at = '-';
-  return put(q, at, (size_t)(digits + sizeof digits - at));
+  char text[B24_NUMBER_MAX];
+  return put(q, text, b24__number_int(text, number));
 }
 
-/* The fewest digits that read back as the same number, with a point whatever
- * the host's locale has. */
 b24_kind b24__query_double(b24_query *q, double number) {
-  char digits[64], plain[64];
-  size_t used = 0;
+  char text[B24_NUMBER_MAX];
   if (!isfinite(number)) return B24_CONFIG;
-  for (int precision = 15; precision <= 17; precision++) {
-    (void)snprintf(digits, sizeof digits, "%.*g", precision, number);
-    if (strtod(digits, NULL) == number) break;
-  }
-  for (const char *c = digits; *c != '\0'; c++) {
-    if ((*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e')
-      plain[used++] = *c;
-    else if (used == 0 || plain[used - 1] != '.')
-      plain[used++] = '.'; /* also for a separator of several bytes */
-  }
-  return put(q, plain, used);
+  return put(q, text, b24__number_double(text, number));
 }
 
 b24_kind b24__query_bool(b24_query *q, int truth) {
@@ -239,15 +218,13 @@ static int step_is_sound(const b24_query_step *step) {
 }
 
 static b24_kind put_step(b24_buf *out, const b24_query_step *step) {
-  char digits[32];
+  char digits[B24_NUMBER_MAX];
   b24_kind kind = b24__buf_append(out, "[", 1);
   if (kind != B24_OK) return kind;
-  if (step->text == NULL) {
-    (void)snprintf(digits, sizeof digits, "%lld", (long long)step->index);
-    kind = b24__buf_puts(out, digits);
-  } else {
+  if (step->text == NULL)
+    kind = b24__buf_append(out, digits, b24__number_int(digits, step->index));
+  else
     kind = encode(out, step->text, step->size);
-  }
   return kind == B24_OK ? b24__buf_append(out, "]", 1) : kind;
 }
 

@@ -4,13 +4,11 @@
  * Invariant: out->data is out->first, or the memory of the userdata at
  * out->box.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "../core/alloc.h"
+#include "../core/number.h"
 #include "json.h"
-
-#define FLOAT_MAX_BYTES 64
 
 void lb24_out_init(lb24_out *out, lua_State *L) {
   out->L = L;
@@ -116,36 +114,14 @@ int lb24_out_string(lb24_out *out, const char *bytes, size_t size) {
 }
 
 void lb24_out_integer(lb24_out *out, lua_Integer value) {
-  char digits[24], *at = digits + sizeof digits;
-  lua_Unsigned left = (lua_Unsigned)value;
-  if (value < 0) left = 0 - left;
-  do {
-    *--at = (char)('0' + left % 10);
-    left /= 10;
-  } while (left > 0);
-  if (value < 0) *--at = '-';
-  lb24_out_add(out, at, (size_t)(digits + sizeof digits - at));
+  char text[B24_NUMBER_MAX];
+  lb24_out_add(out, text, b24__number_int(text, value));
 }
 
-/* Formatting and reading back happen under one locale; then everything that
- * is not part of a number in C's is the decimal point, of one byte or more.
- */
 void lb24_out_float(lb24_out *out, lua_Number value) {
-  char text[FLOAT_MAX_BYTES];
-  int is_float = 0, in_point = 0;
-  for (int precision = 14; precision <= 17; precision++) {
-    (void)snprintf(text, sizeof text, "%.*g", precision, value);
-    if (strtod(text, NULL) == value) break;
-  }
-  for (const char *at = text; *at != '\0'; at++) {
-    if (strchr("0123456789+-e", *at) != NULL) {
-      if (*at == 'e') is_float = 1;
-      in_point = 0;
-      lb24_out_byte(out, *at);
-    } else if (!in_point) {
-      is_float = in_point = 1;
-      lb24_out_byte(out, '.');
-    }
-  }
-  if (!is_float) lb24_out_add(out, ".0", 2);
+  char text[B24_NUMBER_MAX];
+  size_t size = b24__number_double(text, value);
+  lb24_out_add(out, text, size);
+  if (memchr(text, '.', size) == NULL && memchr(text, 'e', size) == NULL)
+    lb24_out_add(out, ".0", 2);
 }
