@@ -317,12 +317,16 @@ static b24_kind judge(b24_page_step *out, const b24_page *page,
   return B24_OK;
 }
 
-/* The second page is the first one again, and the portal counts more than a
- * page holds: it ignores the position, and the others never came. */
+/* The second page is the first one again, and behind where the caller began
+ * the portal counts more than a page holds: it ignores the position, and the
+ * others never came. */
 static int is_ignored(const b24_page *page, const b24_page_facts *facts) {
   int64_t full = full_size(page);
-  return page->pages == 1 && facts->has_total &&
-         facts->total > (full != 0 ? full : STANDARD_SIZE);
+  int64_t first = page->options.style == B24_PAGE_LAST_ID
+                      ? 0
+                      : page->options.first;
+  return page->pages == 1 && facts->has_total && facts->total >= first &&
+         facts->total - first > (full != 0 ? full : STANDARD_SIZE);
 }
 
 /* A page that was seen before. Some portals answer their last page to a

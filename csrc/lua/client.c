@@ -264,12 +264,12 @@ static int push_closed(lua_State *L) {
 
 /* set_token(access_token) -> true | nil, kind, message */
 static int client_set_token(lua_State *L) {
-  b24_client *client = check_client(L)->client;
+  lb24_client *self = check_client(L);
   b24_error err;
   const char *token = luaL_checkstring(L, 2);
-  if (client == NULL) return push_closed(L);
+  if (self->client == NULL) return push_closed(L);
   if (refuse_nul(L, 2, 2)) return 3;
-  return push_done(L, b24_client_set_token(client, token, &err), &err);
+  return push_done(L, b24_client_set_token(self->client, token, &err), &err);
 }
 
 /* release(): what waits for a token is sent as it is */
@@ -281,25 +281,25 @@ static int client_release(lua_State *L) {
 
 /* hide(secret, passing) -> true | nil, kind, message */
 static int client_hide(lua_State *L) {
-  b24_client *client = check_client(L)->client;
+  lb24_client *self = check_client(L);
   b24_error err;
   size_t size;
   const char *secret = luaL_checklstring(L, 2, &size);
-  if (client == NULL) return push_closed(L);
+  if (self->client == NULL) return push_closed(L);
   return push_done(L,
-                   b24_client_hide(client, secret, size, lua_toboolean(L, 3),
-                                   &err),
+                   b24_client_hide(self->client, secret, size,
+                                   lua_toboolean(L, 3), &err),
                    &err);
 }
 
 /* move(endpoint) -> true | nil, kind, message: the portal's new address */
 static int client_move(lua_State *L) {
-  b24_client *client = check_client(L)->client;
+  lb24_client *self = check_client(L);
   b24_error err;
   const char *endpoint = luaL_checkstring(L, 2);
-  if (client == NULL) return push_closed(L);
+  if (self->client == NULL) return push_closed(L);
   if (refuse_nul(L, 2, 2)) return 3;
-  return push_done(L, b24_client_move(client, endpoint, &err), &err);
+  return push_done(L, b24_client_move(self->client, endpoint, &err), &err);
 }
 
 static int client_pending(lua_State *L) {

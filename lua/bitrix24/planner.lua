@@ -55,7 +55,7 @@ function Queue:head()
     self[self.first] = nil
     self.first = self.first + 1
   end
-  self.first, self.last = 1, 0
+  self.first, self.last, self.count = 1, 0, 0
   return nil
 end
 

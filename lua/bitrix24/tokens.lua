@@ -213,17 +213,24 @@ function tokens.problem(store)
   end
 end
 
---- Stores without a lock of their own that somebody in this Lua state is using.
-local held = setmetatable({}, { __mode = "k" })
+--- Store without a lock of its own → who in this Lua state is using it, whom
+-- this keeps alive no longer than he lives.
+local held = setmetatable({}, { __mode = "kv" })
 local Hold = {}
 function Hold.__close(hold) held[hold.store] = nil end
 
+local function is_held(store, but)
+  local hold = held[store]
+  return hold ~= nil and hold.thread ~= but
+end
+
 --- One after the other, as far as those who use the store are of this Lua state.
 local function alone(store, f, wait)
-  while wait and held[store] do wait(LOCK_PAUSE_SECONDS) end
+  local thread = running()
+  while wait and is_held(store, thread) do wait(LOCK_PAUSE_SECONDS) end
   if held[store] then return f() end
-  held[store] = true
-  local hold <close> = setmetatable({ store = store }, Hold) -- luacheck: ignore
+  local hold <close> = setmetatable({ store = store, thread = thread }, Hold)
+  held[store] = hold
   return f()
 end
 

@@ -47,6 +47,34 @@ describe("a portal that is closed at any moment", function()
     end)
   end)
 
+  it("ends a map between two instructions of its queue, and does not go on for ever", function()
+    for at = 1, 60 do
+      local portal <close> = open()
+      local count, after = 0, 0
+      local function hook()
+        after = after + (count >= at and 1 or 0)
+        if after > 200000 then
+          debug.sethook()
+          error("it goes on")
+        end
+        local info = debug.getinfo(2, "nS")
+        if info.name ~= "drop" or not info.short_src:find("planner.lua", 1, true) then return end
+        count = count + 1
+        if count == at then portal:close() end
+      end
+      local function hooked(f)
+        debug.sethook(hook, "", 1)
+        local ok, e = pcall(f)
+        debug.sethook()
+        return ok, e
+      end
+      local ok, e = hooked(function()
+        return portal:map({ 1, 2, 3 }, function(id) return portal.crm.contact.get { ID = id } end)
+      end)
+      assert.is_true(ok or bitrix24.is_error(e), tostring(e))
+    end
+  end)
+
   it("ends a list", function()
     moments(5, open, function(portal) portal.crm.contact.list:all({}, { strategy = "sequential" }) end)
   end)

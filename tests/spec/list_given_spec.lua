@@ -157,6 +157,14 @@ describe("a portal that ignores the position", function()
     assert.equal(3, #list.all(ignoring(users, 4, 3).caller)) -- one that nobody may see
   end)
 
+  it("is none that gives its last page, with hidden records, once more to who began there", function()
+    local log = ignoring(users, 120, 18)
+    assert.equal(18, #list.all(log.caller, { start = 100 }))
+    assert.same({ { start = 100 }, { start = 118 } }, log.sent)
+    local e = protocol_error(list.all, ignoring(users, 500, 18).caller, { start = 100 })
+    assert.matches("repeats itself", e.message)
+  end)
+
   it("and gave all it counts is a list of one page", function()
     for _, total in ipairs { 50, 3 } do
       assert.equal(50, #list.all(ignoring(users, total).caller))

@@ -569,6 +569,47 @@ describe("an application", function()
       assert.equal(1, store.saves)
     end)
 
+    it("without a lock, whose save closes the portal: the pair is saved, nobody waits for himself", function()
+      local store, events = memory(stale()), {}
+      local portal = connect(store, { log = function(event) events[event.event] = event.error or true end })
+      local save = store.save
+      function store.save(...)
+        store.save = save
+        portal:close()
+        return save(...)
+      end
+      assert.is_false(pcall(portal.user.current))
+      assert.is_nil(events.store)
+      assert.equal(1, asked())
+      renewed(store)
+    end)
+
+    it("without a lock, used by a portal that was dropped in the middle: others go on", function()
+      local store = memory(stale())
+      local loads = 0
+      function store:load()
+        loads = loads + 1
+        if loads == 2 then -- the renewal's
+          while true do coroutine.yield() end
+        end
+        return self.t
+      end
+      do
+        local dropped = bitrix24.connect {
+          domain = here.sb.url, oauth_url = here.sb.url, client_id = oauth.client_id,
+          client_secret = oauth.client_secret, tokens = store, retries = 0, ca_file = here.sb.ca_file,
+          insecure = true,
+        }
+        assert.is_false(pcall(dropped.call, dropped, "user.current", {}, { timeout = 0.3 }))
+        assert.equal(2, loads)
+      end
+      for _ = 1, 3 do collectgarbage() end
+      local portal = connect(store)
+      assert.equal("1", portal:call("user.current", {}, { timeout = 10 }).ID)
+      assert.equal(1, asked())
+      renewed(store)
+    end)
+
     it("without a lock", function()
       local store = memory(stale())
       assert.equal("1", connect(store).user.current().ID)

@@ -62,6 +62,19 @@ describe("a list of REST 3.0 whose page size nobody knows", function()
     assert.equal(3, #sent)
   end)
 
+  it("is no list of one page where a documented method gives the whole of it again", function()
+    local ok, e = pcall(walk, "tasks.task.result.list", function() return { items = items(1, 50) } end)
+    assert.is_false(ok)
+    assert.matches("repeats itself", tostring(e))
+    -- fewer than were asked for are all
+    local ids = walk("tasks.task.result.list", function() return { items = items(1, 7) } end)
+    assert.same(numbers(1, 7), ids)
+    assert.same(numbers(1, 100), (walk("tasks.task.result.list", function(params)
+      local offset = params.pagination.offset or 0
+      return { items = items(offset + 1, math.min(offset + 50, 100)) }
+    end)))
+  end)
+
   it("has each record once where the method has no pages", function()
     local ids, sent = walk("vendor.new.field.list", function() return { items = items(1, 7) } end)
     assert.same(numbers(1, 7), ids)

@@ -201,6 +201,8 @@ local function unsized(ctx, asked, set_cursor)
     set_cursor(after)
     if facts.more == nil and (after or was) then facts.more = after ~= nil end
     if facts.more == nil and #records < min(largest, asked) then facts.more = false end
+    -- full by what was asked: the same records again are then no end
+    if facts.more == nil and ctx.row and #records >= asked then facts.more = true end
     largest = max(largest, #records)
   end
 end
