@@ -3,10 +3,13 @@
 
 local errors = require "bitrix24.errors"
 local given = require "bitrix24.given"
+local rules = require "bitrix24.rules"
 
 local tostring, type = tostring, type
 
 local _ENV = nil -- luacheck: ignore
+
+local OPTIONS = { timeout = given.TIMEOUT }
 
 local download = {}
 
@@ -21,7 +24,7 @@ function download.send(client, url, path, opts)
   if type(url) ~= "string" or type(path) ~= "string" or path == "" then
     errors.config("download(url, path): both must be strings", nil, "download")
   end
-  given.check("download", nil, opts)
+  rules.check(opts, OPTIONS, "download", "download")
   client:check_open("download")
   if url:sub(1, 1) == "/" and url:sub(2, 2) ~= "/" then
     if client.renewal then client.renewal:prepare() end -- the store knows where the portal is

@@ -14,16 +14,15 @@ local _ENV = nil -- luacheck: ignore
 --- Where a result of a batch is given to a call outside of it.
 local REFERENCE = "call it after the batch's run() for its value: handle()"
 
-local OPTIONS = {
-  timeout = {
-    -- however long: math.huge, too
+local given = {
+  --- Seconds for everything that a call or a download does, however long: math.huge, too.
+  TIMEOUT = {
     function(value) return type(value) == "number" and value > 0 end, "a positive number of seconds",
     number = true,
   },
-  idempotent = rules.BOOLEAN, idempotency_key = rules.STRING,
 }
 
-local given = {}
+local OPTIONS = { timeout = given.TIMEOUT, idempotent = rules.BOOLEAN, idempotency_key = rules.STRING }
 
 --- A key that no other call of any process has (REST 3.0, Idempotency-Key).
 ---@return string? nil when the system has no random bytes

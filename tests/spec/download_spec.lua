@@ -156,7 +156,8 @@ describe("download", function()
   it("checks its arguments", function()
     for _, arguments in ipairs { {}, { 7, "x" }, { "https://example.com/x" }, { "https://example.com/x", "" },
       { "https://example.com/x", 7 }, { "", folder .. "/x" }, { "ftp://example.com/x", folder .. "/x" },
-      { "http://example.com/x", folder .. "/x" }, { "/x", folder .. "/x", { timeot = 1 } } } do
+      { "http://example.com/x", folder .. "/x" }, { "/x", folder .. "/x", { timeot = 1 } },
+      { "/x", folder .. "/x", { idempotent = true } } } do
       here.raises("config", here.portal.download, here.portal, table.unpack(arguments, 1, 3))
     end
     assert.equal(0, #here:sent())
